@@ -1,0 +1,22 @@
+//! The contracts of a node's UNIX sockets: [`agent`] (CNI plugin and operator to agent) and [`cnf`]
+//! (operator to CNF runner), generated from `proto/`, and how to dial and serve them.
+//!
+//! This is all that `weft-cni` may know of Weft.
+
+#![forbid(unsafe_code)]
+
+mod socket;
+
+pub use socket::{ConnectError, connect, listen};
+
+/// `weft.agent.v1`: the agent's services.
+#[expect(missing_debug_implementations, clippy::all, reason = "generated code")]
+pub mod agent {
+    tonic::include_proto!("weft.agent.v1");
+}
+
+/// `weft.cnf.v1`: the CNF runner's service.
+#[expect(missing_debug_implementations, clippy::all, reason = "generated code")]
+pub mod cnf {
+    tonic::include_proto!("weft.cnf.v1");
+}
