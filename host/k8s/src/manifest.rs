@@ -19,7 +19,7 @@ pub const FILE_LEN_MAX: usize = 4 << 20;
 /// An object that Weft understands, as the manifest has it.
 #[derive(Clone, Debug)]
 pub enum Object {
-    Namespace(Namespace),
+    Namespace(Box<Namespace>),
     Pod(Box<Pod>),
     Deployment(Box<Deployment>),
     Service(Box<Service>),
