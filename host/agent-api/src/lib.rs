@@ -10,13 +10,23 @@ mod socket;
 pub use socket::{ConnectError, connect, listen};
 
 /// `weft.agent.v1`: the agent's services.
-#[expect(missing_debug_implementations, clippy::all, reason = "generated code")]
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    reason = "generated code"
+)]
 pub mod agent {
     tonic::include_proto!("weft.agent.v1");
 }
 
 /// `weft.cnf.v1`: the CNF runner's service.
-#[expect(missing_debug_implementations, clippy::all, reason = "generated code")]
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    reason = "generated code"
+)]
 pub mod cnf {
     tonic::include_proto!("weft.cnf.v1");
 }

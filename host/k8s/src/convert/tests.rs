@@ -6,6 +6,10 @@ use super::*;
 use crate::manifest::{self, Object};
 
 fn spec(classifier: &str, hops: &str) -> Result<ChainSpec, ConvertError> {
+    chain(&object(classifier, hops))
+}
+
+fn object(classifier: &str, hops: &str) -> crd::ServiceFunctionChain {
     let text = format!(
         "apiVersion: weft.dev/v1alpha1\nkind: ServiceFunctionChain\nmetadata: {{ name: web }}\nspec:\n  \
          classifier: {{ module: {classifier} }}\n  source: {{ podSelector: {{ matchLabels: {{ app: c }} }} }}\n  \
@@ -15,7 +19,7 @@ fn spec(classifier: &str, hops: &str) -> Result<ChainSpec, ConvertError> {
     let Object::Chain(found) = &manifests[0].object else {
         unreachable!("the text is a chain")
     };
-    chain(found)
+    (**found).clone()
 }
 
 fn hop(name: &str, cnf: &str, input: &str, output: &str) -> String {
