@@ -1,0 +1,1 @@
+//! Modules in the form of VPP's `*.api.json` files.

@@ -1,0 +1,54 @@
+//! The modules, one per `.api` file of VPP, declared against VPP 26.10.
+
+pub mod abf;
+pub mod acl;
+pub mod acl_types;
+pub mod af_packet;
+pub mod arp;
+pub mod ethernet_types;
+pub mod fib_types;
+pub mod interface;
+pub mod interface_types;
+pub mod ip;
+pub mod ip6_nd;
+pub mod ip_neighbor;
+pub mod ip_types;
+pub mod l2;
+pub mod memclnt;
+pub mod memif;
+pub mod mfib_types;
+pub mod tapv2;
+pub mod tracedump;
+pub mod vlib;
+pub mod vpe;
+pub mod vpe_types;
+pub mod vxlan;
+
+use crate::describe::Module;
+
+/// All modules; `memclnt` first, as its message ids are fixed.
+pub static MODULES: &[&Module] = &[
+    &memclnt::MODULE,
+    &vpe_types::MODULE,
+    &vpe::MODULE,
+    &vlib::MODULE,
+    &ethernet_types::MODULE,
+    &interface_types::MODULE,
+    &ip_types::MODULE,
+    &fib_types::MODULE,
+    &mfib_types::MODULE,
+    &interface::MODULE,
+    &memif::MODULE,
+    &tapv2::MODULE,
+    &af_packet::MODULE,
+    &l2::MODULE,
+    &ip::MODULE,
+    &ip_neighbor::MODULE,
+    &arp::MODULE,
+    &ip6_nd::MODULE,
+    &vxlan::MODULE,
+    &acl_types::MODULE,
+    &acl::MODULE,
+    &abf::MODULE,
+    &tracedump::MODULE,
+];

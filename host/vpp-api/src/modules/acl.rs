@@ -1,0 +1,84 @@
+//! Access lists on interfaces.
+
+use super::acl_types::AclRule;
+use super::interface_types::InterfaceIndex;
+use crate::dsl::api;
+use crate::retval::Retval;
+use crate::wire::FixedString;
+
+api! {
+    module acl("2.0.1" 0x5133bba0) imports [
+        "plugins/acl/acl_types.api",
+        "vnet/ethernet/ethernet_types.api",
+        "vnet/interface_types.api",
+        "vnet/ip/ip_types.api",
+    ];
+
+    /// Asks for the version of the plugin.
+    request AclPluginGetVersion("acl_plugin_get_version" 0x51077d14 => AclPluginGetVersionReply) {}
+
+    /// Answers [`AclPluginGetVersion`].
+    answer AclPluginGetVersionReply("acl_plugin_get_version_reply" 0x9b32cf86) {
+        major: u32,
+        minor: u32,
+    }
+
+    /// Creates an ACL (index `!0`) or replaces the rules of one.
+    request AclAddReplace("acl_add_replace" 0xee5c2f18 => AclAddReplaceReply) {
+        acl_index: u32,
+        tag: FixedString<64>,
+        count: u32 = len(r),
+        r: [AclRule; count],
+    }
+
+    /// Answers [`AclAddReplace`].
+    reply AclAddReplaceReply("acl_add_replace_reply" 0xac407b0c) { acl_index: u32, retval: Retval }
+
+    /// Deletes an ACL no one uses.
+    request AclDel("acl_del" 0xef34fea4 => ack) { acl_index: u32 }
+
+    /// Adds or removes one ACL of an interface.
+    request AclInterfaceAddDel("acl_interface_add_del" 0x4b54bebd => ack) {
+        is_add: bool = true,
+        is_input: bool,
+        sw_if_index: InterfaceIndex,
+        acl_index: u32,
+    }
+
+    /// Sets all ACLs of an interface: `n_input` for input, the others for output.
+    request AclInterfaceSetAclList("acl_interface_set_acl_list" 0x473982bd => ack) {
+        sw_if_index: InterfaceIndex,
+        count: u8 = len(acls),
+        n_input: u8,
+        acls: [u32; count],
+    }
+
+    /// Lists ACLs with their rules.
+    dump AclDump("acl_dump" 0xef34fea4 => AclDetails) { acl_index: u32 }
+
+    /// One entry of [`AclDump`].
+    details AclDetails("acl_details" 0x95babae0) {
+        acl_index: u32,
+        tag: FixedString<64>,
+        count: u32 = len(r),
+        r: [AclRule; count],
+    }
+
+    /// Lists the ACLs of interfaces.
+    dump AclInterfaceListDump("acl_interface_list_dump" 0xf9e6675e => AclInterfaceListDetails) {
+        sw_if_index: InterfaceIndex = InterfaceIndex::NONE,
+    }
+
+    /// One entry of [`AclInterfaceListDump`].
+    details AclInterfaceListDetails("acl_interface_list_details" 0xe695d256) {
+        sw_if_index: InterfaceIndex,
+        count: u8 = len(acls),
+        n_input: u8,
+        acls: [u32; count],
+    }
+
+    /// Turns per-rule counters on or off.
+    request AclStatsIntfCountersEnable("acl_stats_intf_counters_enable" 0xb3e225d2 => ack) {
+        enable: bool,
+    }
+}
