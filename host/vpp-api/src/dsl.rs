@@ -72,6 +72,7 @@ macro_rules! item {
                 $crate::message::Record::take_fields(input)
             }
         }
+        const _: () = assert!(<$Name as $crate::wire::Wire>::MIN_SIZE > 0);
         impl $crate::describe::Describe for $Name {
             const ITEM: $crate::describe::Item =
                 $crate::describe::Item::Struct($crate::describe::TypeInfo {

@@ -107,6 +107,12 @@ impl<M> Ack<M> {
     }
 }
 
+impl<M> From<()> for Ack<M> {
+    fn from((): ()) -> Self {
+        Self::new(Retval::OK)
+    }
+}
+
 impl<M> Default for Ack<M> {
     fn default() -> Self {
         Self::new(Retval::OK)
@@ -194,6 +200,14 @@ impl Envelope {
     /// When the input is too short.
     pub fn peek(header: Header, bytes: &[u8]) -> Result<Self, CodecError> {
         Self::take(header, &mut Reader::new(bytes))
+    }
+
+    /// Reads the message id alone.
+    ///
+    /// # Errors
+    /// When the input is too short.
+    pub fn peek_id(bytes: &[u8]) -> Result<u16, CodecError> {
+        u16::take(&mut Reader::new(bytes)).map_err(|error| error.within("_vl_msg_id"))
     }
 
     fn put(self, header: Header, out: &mut Writer) -> Result<(), CodecError> {
