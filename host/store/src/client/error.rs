@@ -1,0 +1,134 @@
+//! Why a call to the store failed, sorted by what the caller can do about it.
+
+use std::time::Duration;
+
+use tonic::{Code, Status};
+
+const COMPACTED: &str = "etcdserver: mvcc: required revision has been compacted";
+const LEASE_NOT_FOUND: &str = "etcdserver: requested lease not found";
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error("no store endpoint is configured\nhint: give at least one `http://host:port`")]
+    NoEndpoint,
+    #[error("store endpoint `{endpoint}` is not usable\nhint: write it as `http://host:port`")]
+    Endpoint { endpoint: String },
+    #[error("{operation}: the store did not answer within {deadline:?}")]
+    Deadline {
+        operation: String,
+        deadline: Duration,
+    },
+    #[error("{operation}: the store is unavailable: {reason}")]
+    Unavailable { operation: String, reason: String },
+    #[error("{operation}: the revision is older than the store's history")]
+    Compacted { operation: String },
+    #[error("{operation}: the lease does not exist or has expired")]
+    LeaseNotFound { operation: String },
+    #[error("{operation}: the store refused: {message} ({code:?})")]
+    Refused {
+        operation: String,
+        code: Code,
+        message: String,
+    },
+}
+
+impl StoreError {
+    /// Whether the same call may succeed later without any change by the caller.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Deadline { .. } | Self::Unavailable { .. } => true,
+            Self::NoEndpoint
+            | Self::Endpoint { .. }
+            | Self::Compacted { .. }
+            | Self::LeaseNotFound { .. }
+            | Self::Refused { .. } => false,
+        }
+    }
+
+    pub(super) fn from_status(operation: String, status: &Status, deadline: Duration) -> Self {
+        let message = status.message();
+        match status.code() {
+            Code::OutOfRange if message == COMPACTED => Self::Compacted { operation },
+            Code::NotFound if message == LEASE_NOT_FOUND => Self::LeaseNotFound { operation },
+            Code::DeadlineExceeded => Self::Deadline {
+                operation,
+                deadline,
+            },
+            Code::Unavailable | Code::Cancelled | Code::Aborted | Code::Unknown => {
+                Self::Unavailable {
+                    operation,
+                    reason: describe(status),
+                }
+            }
+            code @ (Code::Ok
+            | Code::InvalidArgument
+            | Code::NotFound
+            | Code::AlreadyExists
+            | Code::PermissionDenied
+            | Code::ResourceExhausted
+            | Code::FailedPrecondition
+            | Code::OutOfRange
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::DataLoss
+            | Code::Unauthenticated) => Self::Refused {
+                operation,
+                code,
+                message: message.to_owned(),
+            },
+        }
+    }
+}
+
+/// The message with its causes: transport errors hide "connection refused" three levels down.
+pub(super) fn describe(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut cause = std::error::Error::source(status);
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_becomes_the_error_the_caller_can_act_on() {
+        let from = |code, message: &str| {
+            StoreError::from_status(
+                "get `k`".into(),
+                &Status::new(code, message),
+                Duration::ZERO,
+            )
+        };
+        let operation = || "get `k`".to_owned();
+        assert_eq!(
+            from(Code::OutOfRange, COMPACTED),
+            StoreError::Compacted {
+                operation: operation()
+            }
+        );
+        assert_eq!(
+            from(Code::NotFound, LEASE_NOT_FOUND),
+            StoreError::LeaseNotFound {
+                operation: operation()
+            }
+        );
+        let cases = [
+            (Code::Unavailable, true),
+            (Code::DeadlineExceeded, true),
+            (Code::InvalidArgument, false),
+            (Code::OutOfRange, false),
+        ];
+        for (code, transient) in cases {
+            assert_eq!(from(code, "x").is_transient(), transient, "{code:?}");
+        }
+    }
+}
