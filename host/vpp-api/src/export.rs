@@ -170,3 +170,6 @@ fn service(request: &MessageInfo) -> Option<String> {
         request.name
     ))
 }
+
+#[cfg(test)]
+mod tests;

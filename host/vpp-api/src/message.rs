@@ -242,3 +242,6 @@ pub(crate) fn zero_record<M: Record>() -> M {
     let zeroes = vec![0; M::FIELDS_MIN_SIZE];
     M::take_fields(&mut Reader::new(&zeroes)).unwrap_or_else(|_| unreachable!("zero is a value"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,3 +185,6 @@ impl MessageTable {
         self.ids.insert(name, id);
     }
 }
+
+#[cfg(test)]
+mod tests;
