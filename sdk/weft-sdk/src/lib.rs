@@ -45,7 +45,7 @@ pub mod test;
 #[cfg(all(test, not(target_arch = "wasm32")))]
 mod wit_drift;
 
-//pub use packet;
+pub use packet;
 
 pub use crate::batch::{Batch, Packet, Verdict};
 pub use crate::classifier::{
