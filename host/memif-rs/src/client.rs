@@ -183,7 +183,10 @@ impl Client {
             let Some(received) = connection.socket.receive()? else {
                 break;
             };
-            match connection.handshake.receive(&received.bytes, received.fd)? {
+            match connection
+                .handshake
+                .receive(&received.bytes, received.fd.is_some())?
+            {
                 ClientStep::Nothing => {}
                 ClientStep::Build(negotiated) => {
                     connection.peer.app = negotiated.app.to_printable();

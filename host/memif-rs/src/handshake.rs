@@ -79,10 +79,11 @@ pub fn farewell(reason: &DisconnectReason) -> Option<Message> {
     }
 }
 
-fn refuse_fd<F>(message: &Message, fd: Option<F>) -> Result<(), ProtocolError> {
-    match fd {
-        None => Ok(()),
-        Some(_) => Err(ProtocolError::UnexpectedFd(message.kind())),
+fn refuse_fd(message: &Message, with_fd: bool) -> Result<(), ProtocolError> {
+    if with_fd {
+        Err(ProtocolError::UnexpectedFd(message.kind()))
+    } else {
+        Ok(())
     }
 }
 

@@ -22,7 +22,6 @@ use crate::{
 
 /// What happened on a control channel.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "one event per link, moved twice")]
 pub enum Event {
     /// The link is up.
     Connected {

@@ -87,9 +87,12 @@ impl Socket {
         };
         let mut fds = control
             .drain()
-            .filter_map(|message| match message {
-                RecvAncillaryMessage::ScmRights(fds) => Some(fds),
-                _ => None,
+            .filter_map(|message| {
+                if let RecvAncillaryMessage::ScmRights(fds) = message {
+                    Some(fds)
+                } else {
+                    None
+                }
             })
             .flatten();
         let fd = fds.next();

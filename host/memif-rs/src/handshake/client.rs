@@ -132,17 +132,17 @@ impl<F> ClientHandshake<F> {
         })
     }
 
-    /// Takes one message.
+    /// Takes one message. No message of a server may carry a file descriptor (`with_fd`).
     ///
     /// # Errors
     /// The reason why the connection is over.
     pub fn receive(
         &mut self,
         bytes: &[u8],
-        fd: Option<F>,
+        with_fd: bool,
     ) -> Result<ClientStep<F>, DisconnectReason> {
         let message = Message::decode(bytes)?;
-        refuse_fd(&message, fd)?;
+        refuse_fd(&message, with_fd)?;
         match (self.state, message) {
             (_, Message::Disconnect(disconnect)) => Err(peer_disconnected(&disconnect)),
             (State::AwaitHello, Message::Hello(hello)) => {

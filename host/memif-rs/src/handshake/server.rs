@@ -91,7 +91,7 @@ impl<F> ServerHandshake<F> {
         match (self.state, message) {
             (_, Message::Disconnect(disconnect)) => Err(peer_disconnected(&disconnect)),
             (State::AwaitInit, Message::Init(init)) => {
-                refuse_fd(&message, fd)?;
+                refuse_fd(&message, fd.is_some())?;
                 if init.version != VERSION {
                     let (min, max) = (init.version, init.version);
                     return Err(ProtocolError::Version { min, max }.into());
@@ -115,7 +115,7 @@ impl<F> ServerHandshake<F> {
                 Ok(ServerStep::Reply(Message::Ack))
             }
             (State::Declare, Message::Connect { interface }) => {
-                refuse_fd(&message, fd)?;
+                refuse_fd(&message, fd.is_some())?;
                 let layout = std::mem::take(&mut self.layout);
                 if layout.to_server.is_empty() && layout.to_client.is_empty() {
                     return Err(ProtocolError::NoRings.into());
@@ -124,7 +124,7 @@ impl<F> ServerHandshake<F> {
                 Ok(ServerStep::Connect { layout, interface })
             }
             (State::Declare | State::Connected, Message::Ack) => {
-                refuse_fd(&message, fd)?;
+                refuse_fd(&message, fd.is_some())?;
                 Ok(ServerStep::Nothing)
             }
             (_, other) => Err(ProtocolError::UnexpectedMessage(other.kind()).into()),

@@ -187,6 +187,7 @@ impl RxQueue {
     }
 
     fn scan(&mut self, max: usize) -> Result<(), RingError> {
+        self.segments.clear();
         let available = self.available()?;
         let mut seen = 0;
         let mut first = 0;

@@ -253,7 +253,6 @@ impl ZeroCopyRx {
     ///
     /// # Errors
     /// [`ArenaError::OtherArena`].
-    #[expect(clippy::needless_pass_by_value, reason = "the queue is over")]
     pub fn recover(self, arena: &mut BufferArena) -> Result<usize, ArenaError> {
         self.held.recover(arena)
     }
@@ -356,7 +355,6 @@ impl ZeroCopyTx {
     ///
     /// # Errors
     /// [`ArenaError::OtherArena`].
-    #[expect(clippy::needless_pass_by_value, reason = "the queue is over")]
     pub fn recover(self, arena: &mut BufferArena) -> Result<usize, ArenaError> {
         self.held.recover(arena)
     }
