@@ -191,6 +191,9 @@ fn apply(mvcc: &mut Mvcc, model: &mut Model, op: Op) -> (Vec<Arc<Record>>, Vec<(
         }
         Op::Compact(index) => {
             let span = usize::try_from(model.revision() - model.compacted).unwrap();
+            if span == 0 {
+                return Default::default();
+            }
             let revision = model.compacted + i64::try_from(index.index(span)).unwrap() + 1;
             model.compacted = revision;
             return (Vec::new(), mvcc.compact(revision));
