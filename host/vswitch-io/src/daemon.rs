@@ -1,0 +1,178 @@
+//! The process: arguments, sockets, the main loop, the clean end.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Parser;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
+use vpp_api_client::server::{Handle, Limits, ServeError, Server};
+
+use crate::api;
+use crate::engine::{Engine, EngineConfig};
+use crate::stats::{self, StatsSegment, collect};
+use crate::worker::mailbox::Notice;
+
+/// How often the statistics segment is refreshed.
+const STATS_PERIOD: Duration = Duration::from_secs(1);
+/// Notices handled in one go.
+const NOTICES_PER_TURN: usize = 256;
+
+/// The embedded dataplane: switches packets between taps, Linux interfaces, memifs and VXLAN tunnels, and is
+/// programmed over VPP's binary API.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "weft-vswitch", version)]
+pub struct Arguments {
+    /// Socket that serves the VPP binary API
+    #[arg(long, env = "WEFT_API_SOCKET", value_name = "PATH")]
+    pub api_socket: PathBuf,
+    /// Socket that hands out the VPP statistics segment
+    #[arg(long, env = "WEFT_STATS_SOCKET", value_name = "PATH")]
+    pub stats_socket: Option<PathBuf>,
+    /// Worker threads
+    #[arg(long, env = "WEFT_WORKERS", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub workers: u16,
+    /// Directory where relative memif socket names start [default: directory of the API socket]
+    #[arg(long, env = "WEFT_RUNDIR", value_name = "DIR")]
+    pub rundir: Option<PathBuf>,
+}
+
+/// Why the process cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The dataplane cannot be started.
+    #[error("start the dataplane")]
+    Start(#[source] io::Error),
+    /// The API cannot be served.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The statistics cannot be served.
+    #[error("serve statistics on `{}`", path.display())]
+    Stats {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(arguments: Arguments) -> Result<(), DaemonError> {
+    // Two processes on one socket: the second must fail before it touches a device.
+    let server = Server::bind(&arguments.api_socket, api::router(), Limits::default())?;
+    let run_dir = arguments.rundir.clone().unwrap_or_else(|| {
+        arguments
+            .api_socket
+            .parent()
+            .map(Path::to_path_buf)
+            .unwrap_or_default()
+    });
+    let config = EngineConfig {
+        workers: usize::from(arguments.workers),
+        run_dir,
+    };
+    let (engine, notices) = Engine::start(&config).map_err(DaemonError::Start)?;
+    let memif = engine
+        .sockets
+        .waker()
+        .and_then(AsyncFd::new)
+        .map_err(DaemonError::Start)?;
+    if let Some(path) = &arguments.stats_socket {
+        let failed = |source| DaemonError::Stats {
+            path: path.clone(),
+            source,
+        };
+        let segment = StatsSegment::create().map_err(failed)?;
+        stats::serve(&segment, path).map_err(failed)?;
+        tokio::spawn(refresh_stats(server.handle(), segment));
+    }
+    tokio::spawn(carry_notices(server.handle(), notices));
+    tokio::spawn(watch_memif(server.handle(), memif));
+    tokio::spawn(tick(server.handle()));
+    let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Start)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Start)?;
+    tracing::info!(api = %arguments.api_socket.display(), workers = arguments.workers, "dataplane is up");
+    let shutdown = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let mut engine = server.run(engine, shutdown).await?;
+    engine.stop();
+    if let Some(path) = &arguments.stats_socket {
+        std::fs::remove_file(path).ok();
+    }
+    tracing::info!("dataplane is down");
+    Ok(())
+}
+
+/// Brings what the workers learn to the engine, many at a time.
+async fn carry_notices(handle: Handle<Engine>, mut notices: Receiver<Notice>) {
+    let mut batch = Vec::new();
+    while notices.recv_many(&mut batch, NOTICES_PER_TURN).await > 0 {
+        let news = std::mem::take(&mut batch);
+        let posted = handle.post(move |engine, events| {
+            for notice in news {
+                engine.notice(notice);
+            }
+            api::settle(engine, events);
+        });
+        if posted.await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Lets the engine work whenever a memif control socket has something.
+async fn watch_memif(handle: Handle<Engine>, memif: AsyncFd<std::os::fd::OwnedFd>) {
+    while let Ok(mut ready) = memif.readable().await {
+        // Cleared first: whatever comes while the engine works is seen again.
+        ready.clear_ready();
+        let posted = handle.post(|engine, events| {
+            engine.drive_memif();
+            api::settle(engine, events);
+        });
+        if posted.await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Lets the engine do what is due.
+async fn tick(handle: Handle<Engine>) {
+    let mut wait = Duration::ZERO;
+    loop {
+        tokio::time::sleep(wait).await;
+        let (reply, next) = tokio::sync::oneshot::channel();
+        let posted = handle.post(move |engine, events| {
+            let wait = engine.tick();
+            api::settle(engine, events);
+            reply.send(wait).ok();
+        });
+        match (posted.await, next.await) {
+            (Ok(()), Ok(next)) => wait = next.max(Duration::from_millis(1)),
+            _ => return,
+        }
+    }
+}
+
+/// Publishes the counters.
+async fn refresh_stats(handle: Handle<Engine>, mut segment: StatsSegment) {
+    let mut interval = tokio::time::interval(STATS_PERIOD);
+    loop {
+        interval.tick().await;
+        let (reply, entries) = tokio::sync::oneshot::channel();
+        let posted = handle.post(move |engine, _| {
+            reply.send(collect::collect(engine)).ok();
+        });
+        let (Ok(()), Ok(entries)) = (posted.await, entries.await) else {
+            return;
+        };
+        if let Err(error) = segment.publish(&entries) {
+            tracing::warn!(%error, "statistics cannot be published");
+        }
+    }
+}

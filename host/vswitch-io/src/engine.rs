@@ -1,0 +1,389 @@
+//! The main thread's state: the writer of the dataplane, the devices, and the workers they are served by.
+//!
+//! Everything here runs on one thread, request by request. [`Engine::commit`] makes the changes of a request visible
+//! to the workers before its reply leaves.
+
+pub mod af_packet;
+pub mod memif;
+pub mod tap;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc::Receiver;
+use vpp_api::ApiError;
+use vswitch::interface::{DeviceSpec, LinkMode};
+use vswitch::{Dataplane, MacAddr, Nanos, SwIfIndex};
+
+use crate::clock::Clock;
+use crate::device::inlet::Inlet;
+use crate::device::port::Port;
+use crate::worker::Worker;
+use crate::worker::mailbox::{Command, Mailbox, Notice, Post, TraceCommand};
+use crate::worker::view::{Ports, View};
+use af_packet::AfPacketDevice;
+use memif::{MemifDevice, MemifSockets};
+use tap::TapDevice;
+
+/// Longest wait for a worker to answer: it is busy with at most one batch.
+const WORKER_ANSWER_MAX: Duration = Duration::from_secs(2);
+
+/// Device MTU of interfaces without one of their own, as in VPP.
+const LINK_MTU: u16 = 9000;
+/// Longest time between two looks at what is due.
+const TICK: Duration = Duration::from_secs(1);
+
+/// How to run the dataplane.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// Where relative memif socket names start.
+    pub run_dir: PathBuf,
+}
+
+/// The dataplane with its devices and workers.
+#[derive(Debug)]
+pub struct Engine {
+    /// The writer side of the tables.
+    pub dataplane: Dataplane,
+    /// The process's clock.
+    pub clock: Clock,
+    /// Tap devices.
+    pub taps: BTreeMap<SwIfIndex, TapDevice>,
+    /// Packet sockets.
+    pub packets: BTreeMap<SwIfIndex, AfPacketDevice>,
+    /// Memif interfaces.
+    pub memifs: BTreeMap<SwIfIndex, MemifDevice>,
+    /// Memif control sockets.
+    pub sockets: MemifSockets,
+    view: Arc<ArcSwap<View>>,
+    ports: Arc<Ports>,
+    ports_changed: bool,
+    workers: Vec<WorkerHandle>,
+    placements: BTreeMap<(SwIfIndex, u32), usize>,
+    post: Post,
+}
+
+#[derive(Debug)]
+struct WorkerHandle {
+    mailbox: Arc<Mailbox>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Starts the workers. The second value is the stream of their notices, to be given to [`Engine::notice`].
+    pub fn start(config: &EngineConfig) -> io::Result<(Self, Receiver<Notice>)> {
+        let clock = Clock::start();
+        let mut dataplane = Dataplane::new();
+        let (post, notices) = Post::channel();
+        let graphs: Vec<_> = (0..config.workers.max(1))
+            .map(|_| dataplane.new_worker())
+            .collect();
+        let ports = Arc::new(Ports::new());
+        let view = View {
+            tables: dataplane.publish(),
+            ports: Arc::clone(&ports),
+        };
+        let view = Arc::new(ArcSwap::from_pointee(view));
+        let mut workers = Vec::new();
+        for (index, graph) in graphs.into_iter().enumerate() {
+            let mailbox = Arc::new(Mailbox::new()?);
+            let worker = Worker::new(
+                index,
+                graph,
+                &view,
+                Arc::clone(&mailbox),
+                post.clone(),
+                clock,
+            )?;
+            let name = format!("worker-{index}");
+            let thread = std::thread::Builder::new()
+                .name(name)
+                .spawn(move || worker.run())?;
+            workers.push(WorkerHandle {
+                mailbox,
+                thread: Some(thread),
+            });
+        }
+        let engine = Self {
+            dataplane,
+            clock,
+            taps: BTreeMap::new(),
+            packets: BTreeMap::new(),
+            memifs: BTreeMap::new(),
+            sockets: MemifSockets::new(config.run_dir.clone())?,
+            view,
+            ports,
+            ports_changed: false,
+            workers,
+            placements: BTreeMap::new(),
+            post,
+        };
+        Ok((engine, notices))
+    }
+
+    /// Makes all changes so far visible to the workers.
+    pub fn commit(&mut self) {
+        if !self.ports_changed && !self.dataplane.is_dirty() {
+            return;
+        }
+        self.ports_changed = false;
+        let view = View {
+            tables: self.dataplane.publish(),
+            ports: Arc::clone(&self.ports),
+        };
+        self.view.store(Arc::new(view));
+    }
+
+    /// Takes news from a worker.
+    pub fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Learned(event) => self.dataplane.handle_event(event, self.clock.now()),
+            Notice::QueueFailed {
+                sw_if_index,
+                is_ring: true,
+            } => self.break_memif(sw_if_index),
+            Notice::QueueFailed {
+                sw_if_index,
+                is_ring: false,
+            } => {
+                tracing::info!(
+                    sw_if_index = sw_if_index.0,
+                    "device is gone, link goes down"
+                );
+                self.set_link(sw_if_index, false);
+            }
+            Notice::Panicked { worker } => {
+                let graph = Box::new(self.dataplane.new_worker());
+                self.tell(worker, Command::Graph(graph));
+            }
+        }
+    }
+
+    /// Does what is due: ageing, memif reconnection. Returns how long to wait before the next call.
+    pub fn tick(&mut self) -> Duration {
+        self.dataplane.handle_timeout(self.clock.now());
+        self.drive_memif();
+        let due = self
+            .memif_timeout()
+            .map(|due| due.saturating_duration_since(Instant::now()));
+        due.map_or(TICK, |due| due.min(TICK))
+    }
+
+    /// Stops the workers. Persistent taps stay for the next life.
+    pub fn stop(&mut self) {
+        for worker in &self.workers {
+            worker.mailbox.put(Command::Stop);
+        }
+        for worker in &mut self.workers {
+            if worker
+                .thread
+                .take()
+                .is_some_and(|thread| thread.join().is_err())
+            {
+                tracing::error!("worker thread panicked outside of a batch");
+            }
+        }
+    }
+
+    /// Reads the clock.
+    pub fn now(&self) -> Nanos {
+        self.clock.now()
+    }
+
+    /// Number of workers.
+    pub fn worker_count(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Batches lost to panics, and notices lost to a full queue.
+    pub fn mishaps(&self) -> (u64, u64) {
+        let panics = self
+            .workers
+            .iter()
+            .map(|worker| worker.mailbox.panics.load(Ordering::Relaxed))
+            .sum();
+        (panics, self.post.lost())
+    }
+
+    /// Which worker serves which queue.
+    pub fn placements(&self) -> impl Iterator<Item = (SwIfIndex, u32, usize)> {
+        self.placements
+            .iter()
+            .map(|((sw_if_index, queue), worker)| (*sw_if_index, *queue, *worker))
+    }
+
+    /// Moves a queue to a worker.
+    pub fn place(
+        &mut self,
+        sw_if_index: SwIfIndex,
+        queue_id: u32,
+        worker: u32,
+    ) -> Result<(), ApiError> {
+        self.dataplane.interface(sw_if_index).map_err(code)?;
+        let new = worker as usize;
+        if new >= self.workers.len() {
+            return Err(ApiError::InvalidWorker);
+        }
+        let old = *self
+            .placements
+            .get(&(sw_if_index, queue_id))
+            .ok_or(ApiError::InvalidQueue)?;
+        let (to, inlet) = sync_channel(1);
+        self.tell(
+            old,
+            Command::Yield {
+                sw_if_index,
+                queue_id,
+                to,
+            },
+        );
+        let inlet = inlet
+            .recv_timeout(WORKER_ANSWER_MAX)
+            .ok()
+            .flatten()
+            .ok_or(ApiError::InvalidQueue)?;
+        self.tell(new, Command::Serve(inlet));
+        self.placements.insert((sw_if_index, queue_id), new);
+        Ok(())
+    }
+
+    /// Starts or stops tracing on all workers.
+    pub fn trace(&self, command: &TraceCommand) {
+        for worker in &self.workers {
+            worker.mailbox.put(Command::Trace(command.clone()));
+        }
+    }
+
+    /// Collects the traced packets of all workers.
+    pub fn traced(&self) -> Vec<Vec<String>> {
+        let ask = |worker: &WorkerHandle| {
+            let (reply, answer) = sync_channel(1);
+            worker
+                .mailbox
+                .put(Command::Trace(TraceCommand::Show { reply }));
+            answer.recv_timeout(WORKER_ANSWER_MAX).unwrap_or_default()
+        };
+        self.workers.iter().map(ask).collect()
+    }
+
+    fn tell(&self, worker: usize, command: Command) {
+        if let Some(worker) = self.workers.get(worker) {
+            worker.mailbox.put(command);
+        }
+    }
+
+    /// Registers a device.
+    fn create_device(
+        &mut self,
+        name: &str,
+        dev_type: &'static str,
+        mac: MacAddr,
+        link_mtu: u16,
+        mode: LinkMode,
+        link_up: bool,
+    ) -> Result<SwIfIndex, ApiError> {
+        let spec = DeviceSpec {
+            name: name.to_owned(),
+            dev_type,
+            mac,
+            link_mtu,
+            mode,
+            link_up,
+        };
+        self.dataplane.create_device_interface(spec).map_err(code)
+    }
+
+    fn set_link(&mut self, sw_if_index: SwIfIndex, up: bool) {
+        if let Err(error) = self.dataplane.set_link(sw_if_index, up) {
+            tracing::debug!(%error, sw_if_index = sw_if_index.0, "no such interface to set the link of");
+        }
+    }
+
+    /// Connects a device to the workers: where its frames leave, and who serves its queues.
+    fn attach(&mut self, sw_if_index: SwIfIndex, port: Port, inlets: Vec<Inlet>) {
+        self.set_port(sw_if_index, Some(Arc::new(port)));
+        for inlet in inlets {
+            let worker = self.least_loaded();
+            self.placements
+                .insert((sw_if_index, inlet.queue_id), worker);
+            self.tell(worker, Command::Serve(inlet));
+        }
+    }
+
+    /// Disconnects a device from the workers; afterwards no worker touches its queues.
+    fn detach(&mut self, sw_if_index: SwIfIndex) {
+        self.set_port(sw_if_index, None);
+        self.placements.retain(|(of, _), _| *of != sw_if_index);
+        self.commit();
+        let waits: Vec<_> = self
+            .workers
+            .iter()
+            .map(|worker| {
+                let (done, answer) = sync_channel(1);
+                worker.mailbox.put(Command::Abandon { sw_if_index, done });
+                answer
+            })
+            .collect();
+        for wait in waits {
+            if wait.recv_timeout(WORKER_ANSWER_MAX).is_err() {
+                tracing::error!(
+                    sw_if_index = sw_if_index.0,
+                    "worker does not let go of an interface"
+                );
+            }
+        }
+    }
+
+    fn set_port(&mut self, sw_if_index: SwIfIndex, port: Option<Arc<Port>>) {
+        let at = sw_if_index.0 as usize;
+        let ports = Arc::make_mut(&mut self.ports);
+        if ports.len() <= at {
+            ports.resize(at + 1, None);
+        }
+        if let Some(place) = ports.get_mut(at) {
+            *place = port;
+        }
+        self.ports_changed = true;
+    }
+
+    fn least_loaded(&self) -> usize {
+        let load = |worker: &usize| {
+            self.placements
+                .values()
+                .filter(|placed| *placed == worker)
+                .count()
+        };
+        (0..self.workers.len()).min_by_key(load).unwrap_or_default()
+    }
+}
+
+/// Translates the dataplane's error into VPP's.
+pub fn code(error: vswitch::ApiError) -> ApiError {
+    ApiError::from(error.retval())
+}
+
+/// Reports a failed system call on a device the way VPP does: a code to the client, the reason to the log.
+fn refused(what: &str, name: &str, error: &(dyn std::error::Error + 'static)) -> ApiError {
+    tracing::warn!(what, name, error, "device cannot be set up");
+    ApiError::SyscallError1
+}
+
+/// A locally administered MAC that the same `seed` always gives: neighbours keep their caches over a restart.
+fn stable_mac(seed: &[u8]) -> MacAddr {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let hash = seed.iter().fold(OFFSET, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(PRIME)
+    });
+    let [a, b, c, d, ..] = (hash ^ (hash >> 32)).to_le_bytes();
+    MacAddr([0x02, 0xfe, a, b, c, d])
+}

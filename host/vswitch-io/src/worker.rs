@@ -1,0 +1,322 @@
+//! Worker threads: each owns receive queues and runs every batch from them to completion.
+//!
+//! A worker polls while there is traffic and sleeps in `epoll_wait` when there is none. It reads the published view
+//! once per turn; nothing is locked, allocated or logged per packet. A panic while handling a batch costs that batch:
+//! it is counted, the main thread sends a fresh graph, and the worker goes on.
+
+pub mod mailbox;
+pub mod view;
+
+use std::io;
+use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Cache};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use vswitch::Batch;
+
+use crate::clock::Clock;
+use crate::device::inlet::{Inlet, InletError, Source};
+use crate::device::pool::TailPool;
+use crate::device::port::{Scratch, Tails};
+use mailbox::{Command, Mailbox, Notice, Post, TraceCommand};
+use view::View;
+
+/// Turns without traffic before a worker sleeps: some tens of microseconds.
+const IDLE_TURNS_MAX: u32 = 64;
+/// Events taken from the kernel per turn.
+const EVENTS_MAX: usize = 64;
+/// Epoll key of the mailbox.
+const MAILBOX: u64 = u64::MAX;
+/// Longest sleep, so that a lost wake-up costs a moment and not a service.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// A worker, on its own thread.
+pub struct Worker {
+    index: usize,
+    graph: vswitch::Worker,
+    view: Cache<Arc<ArcSwap<View>>, Arc<View>>,
+    mailbox: Arc<Mailbox>,
+    post: Post,
+    clock: Clock,
+    epoll: Epoll,
+    /// By epoll key.
+    inlets: Vec<Option<Inlet>>,
+    batch: Batch,
+    pool: TailPool,
+    scratch: Scratch,
+    idle_turns: u32,
+    stopped: bool,
+}
+
+impl Worker {
+    /// Prepares a worker that gets its work from `mailbox`.
+    pub fn new(
+        index: usize,
+        graph: vswitch::Worker,
+        view: &Arc<ArcSwap<View>>,
+        mailbox: Arc<Mailbox>,
+        post: Post,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(
+            mailbox.as_fd(),
+            EpollEvent::new(EpollFlags::EPOLLIN, MAILBOX),
+        )?;
+        Ok(Self {
+            index,
+            graph,
+            view: Cache::new(Arc::clone(view)),
+            mailbox,
+            post,
+            clock,
+            epoll,
+            inlets: Vec::new(),
+            batch: Batch::new(),
+            pool: TailPool::new(),
+            scratch: Scratch::new(),
+            idle_turns: 0,
+            stopped: false,
+        })
+    }
+
+    /// Works until told to stop.
+    pub fn run(mut self) {
+        while !self.stopped {
+            if catch_unwind(AssertUnwindSafe(|| self.turn())).is_err() {
+                self.recover();
+            }
+        }
+    }
+
+    /// Drops the batch that could not be handled and asks for a fresh graph.
+    fn recover(&mut self) {
+        self.mailbox.panics.fetch_add(1, Ordering::Relaxed);
+        self.batch.clear();
+        for inlet in self.inlets.iter_mut().flatten() {
+            inlet.release();
+        }
+        tracing::error!(
+            worker = self.index,
+            "worker panicked; its batch is dropped and it goes on"
+        );
+        self.post.send(Notice::Panicked { worker: self.index });
+    }
+
+    fn turn(&mut self) {
+        while let Some(command) = self.mailbox.take() {
+            self.obey(command);
+        }
+        let mut frames = 0;
+        for key in 0..self.inlets.len() {
+            if self
+                .inlets
+                .get(key)
+                .is_some_and(|inlet| inlet.as_ref().is_some_and(Inlet::is_polled))
+            {
+                frames += self.serve(key);
+            }
+        }
+        frames += self.serve_ready(frames > 0);
+        self.idle_turns = if frames > 0 {
+            0
+        } else {
+            self.idle_turns.saturating_add(1)
+        };
+    }
+
+    /// Serves the queues the kernel reports, sleeping first when nothing happened for a while.
+    fn serve_ready(&mut self, is_busy: bool) -> usize {
+        let sleeps = !is_busy && self.idle_turns >= IDLE_TURNS_MAX && !self.arm();
+        let timeout = if sleeps {
+            EpollTimeout::try_from(SLEEP_MAX)
+        } else {
+            Ok(EpollTimeout::ZERO)
+        };
+        let mut events = [EpollEvent::empty(); EVENTS_MAX];
+        let count = self
+            .epoll
+            .wait(&mut events, timeout.unwrap_or(EpollTimeout::ZERO))
+            .unwrap_or(0);
+        if sleeps {
+            self.disarm();
+        }
+        let mut frames = 0;
+        for event in events.iter().take(count) {
+            if event.data() == MAILBOX {
+                self.mailbox.quiet();
+                continue;
+            }
+            let key = usize::try_from(event.data()).unwrap_or(usize::MAX);
+            match self
+                .inlets
+                .get(key)
+                .and_then(Option::as_ref)
+                .map(|inlet| &inlet.source)
+            {
+                Some(Source::Memif(queue)) => queue.acknowledge(),
+                Some(Source::Tap(_) | Source::AfPacket(_)) => frames += self.serve(key),
+                None => {}
+            }
+        }
+        frames
+    }
+
+    /// Runs one burst of one queue through the graph and out; returns the frames received.
+    fn serve(&mut self, key: usize) -> usize {
+        let Some(inlet) = self.inlets.get_mut(key).and_then(Option::as_mut) else {
+            return 0;
+        };
+        let burst = match inlet.fill(&mut self.pool, &mut self.batch) {
+            Ok(burst) => burst,
+            Err(error) => {
+                self.batch.clear();
+                self.give_up(key, &error);
+                return 0;
+            }
+        };
+        if burst.errors > 0 {
+            self.graph
+                .counters()
+                .add_rx_error(inlet.sw_if_index, burst.errors);
+        }
+        if burst.frames > 0 {
+            let view = self.view.load();
+            self.graph
+                .run(&view.tables, &mut self.batch, self.clock.now());
+            let ring = match &inlet.source {
+                Source::Memif(queue) => Some(&**queue),
+                Source::Tap(_) | Source::AfPacket(_) => None,
+            };
+            let mut tails = Tails {
+                pool: &mut self.pool,
+                ring,
+            };
+            for (to, ids) in self.batch.tx_lists() {
+                let errors = view.port(to).map_or(ids.len() as u64, |port| {
+                    port.send(self.index, &self.batch, ids, &mut tails, &mut self.scratch)
+                        .errors
+                });
+                if errors > 0 {
+                    self.graph.counters().add_tx_error(to, errors);
+                }
+            }
+            let post = &self.post;
+            self.graph
+                .drain_events(|event| post.send(Notice::Learned(event)));
+        }
+        self.batch.clear();
+        inlet.release();
+        burst.frames
+    }
+
+    /// Stops using a queue and says so.
+    fn give_up(&mut self, key: usize, error: &InletError) {
+        let Some(inlet) = self.inlets.get_mut(key).and_then(Option::take) else {
+            return;
+        };
+        if let Err(error) = self.epoll.delete(&inlet) {
+            tracing::debug!(%error, "queue was not watched");
+        }
+        tracing::debug!(sw_if_index = inlet.sw_if_index.0, %error, "queue given up");
+        let is_ring = matches!(error, InletError::Ring(_));
+        self.post.send(Notice::QueueFailed {
+            sw_if_index: inlet.sw_if_index,
+            is_ring,
+        });
+    }
+
+    /// Asks memif peers to ring; true when packets are waiting already.
+    fn arm(&mut self) -> bool {
+        self.rings().any(|queue| queue.arm().unwrap_or(true))
+    }
+
+    fn disarm(&mut self) {
+        self.rings().for_each(memif_rs::RxQueue::disarm);
+    }
+
+    fn rings(&mut self) -> impl Iterator<Item = &mut memif_rs::RxQueue> {
+        self.inlets
+            .iter_mut()
+            .flatten()
+            .filter_map(|inlet| match &mut inlet.source {
+                Source::Memif(queue) => Some(&mut **queue),
+                Source::Tap(_) | Source::AfPacket(_) => None,
+            })
+    }
+
+    fn obey(&mut self, command: Command) {
+        self.idle_turns = 0;
+        match command {
+            Command::Serve(inlet) => self.adopt(inlet),
+            Command::Yield {
+                sw_if_index,
+                queue_id,
+                to,
+            } => {
+                let is_it =
+                    |inlet: &Inlet| (inlet.sw_if_index, inlet.queue_id) == (sw_if_index, queue_id);
+                to.send(self.take_inlet(is_it)).ok();
+            }
+            Command::Abandon { sw_if_index, done } => {
+                while self
+                    .take_inlet(|inlet| inlet.sw_if_index == sw_if_index)
+                    .is_some()
+                {}
+                // The main thread may have stopped waiting.
+                done.send(()).ok();
+            }
+            Command::Graph(graph) => self.graph = *graph,
+            Command::Trace(TraceCommand::Start { max, only }) => self.graph.trace_start(max, only),
+            Command::Trace(TraceCommand::Stop) => self.graph.trace_stop(),
+            Command::Trace(TraceCommand::Clear) => self.graph.trace_clear(),
+            Command::Trace(TraceCommand::Show { reply }) => {
+                reply
+                    .send(
+                        self.graph
+                            .trace()
+                            .packets()
+                            .map(|packet| packet.to_string())
+                            .collect(),
+                    )
+                    .ok();
+            }
+            Command::Stop => self.stopped = true,
+        }
+    }
+
+    fn adopt(&mut self, inlet: Inlet) {
+        let key = self
+            .inlets
+            .iter()
+            .position(Option::is_none)
+            .unwrap_or(self.inlets.len());
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, key as u64);
+        if let Err(error) = self.epoll.add(&inlet, event) {
+            tracing::error!(%error, sw_if_index = inlet.sw_if_index.0, "queue cannot be watched");
+            return;
+        }
+        if key == self.inlets.len() {
+            self.inlets.push(None);
+        }
+        if let Some(place) = self.inlets.get_mut(key) {
+            *place = Some(inlet);
+        }
+    }
+
+    /// Stops serving one queue.
+    fn take_inlet(&mut self, is_it: impl Fn(&Inlet) -> bool) -> Option<Inlet> {
+        let inlet = self
+            .inlets
+            .iter_mut()
+            .find_map(|place| place.take_if(|inlet| is_it(inlet)))?;
+        if let Err(error) = self.epoll.delete(&inlet) {
+            tracing::debug!(%error, "queue was not watched");
+        }
+        Some(inlet)
+    }
+}
