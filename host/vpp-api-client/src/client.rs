@@ -15,7 +15,7 @@ use vpp_api::{
     Stream, decode, encode, frame,
 };
 
-use crate::connection::{Answer, Call, Connection, Failure, wait_ended};
+use crate::connection::{Answer, Call, Command, Connection, Failure, wait_ended};
 use crate::error::{ConnectError, Disconnect, Incompatible, RequestError};
 use crate::events::{Events, RawEvent};
 use crate::handshake;
@@ -84,7 +84,7 @@ struct Shared {
     client_index: u32,
     table: MessageTable,
     missing: Vec<Missing>,
-    calls: mpsc::Sender<Call>,
+    calls: mpsc::Sender<Command>,
     slots: Arc<Semaphore>,
     next_context: AtomicU32,
     events: broadcast::WeakSender<RawEvent>,
@@ -143,6 +143,13 @@ impl Client {
     /// As [`Client::connect`].
     pub async fn reconnect(&self) -> Result<Self, ConnectError> {
         Self::connect(&self.shared.path, self.shared.options.clone()).await
+    }
+
+    /// Ends the registration and the connection, for clones too; unanswered requests fail.
+    pub async fn disconnect(self) {
+        if self.shared.calls.send(Command::Close).await.is_ok() {
+            self.closed().await;
+        }
     }
 
     /// Waits until the connection ended.
@@ -287,7 +294,7 @@ impl Client {
             answer,
             _slot: slot,
         };
-        if shared.calls.send(call).await.is_err() {
+        if shared.calls.send(Command::Call(call)).await.is_err() {
             return Err(disconnected::<M>(self.reason()));
         }
         match receiver.await {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,6 +21,15 @@ use crate::handshake::next_frame;
 
 /// Bytes waiting to be sent beyond which no new requests are taken.
 const OUT_BYTES_MAX: usize = 1 << 20;
+
+/// How long the farewell may take.
+const FAREWELL_MAX: Duration = Duration::from_millis(500);
+
+/// What a handle asks of the task.
+pub(crate) enum Command {
+    Call(Call),
+    Close,
+}
 
 /// Something to send, and who waits for what comes back.
 pub(crate) struct Call {
@@ -107,7 +117,7 @@ impl Connection {
     pub(crate) async fn run(
         mut self,
         mut stream: UnixStream,
-        mut calls: mpsc::Receiver<Call>,
+        mut calls: mpsc::Receiver<Command>,
         farewell: Vec<u8>,
         ended: watch::Sender<Option<Disconnect>>,
     ) {
@@ -121,7 +131,7 @@ impl Connection {
         };
         if matches!(reason, Disconnect::Closed) {
             self.outgoing.extend_from_slice(&farewell);
-            let _ = writer.try_write(&self.outgoing);
+            let _ = tokio::time::timeout(FAREWELL_MAX, writer.write_all(&self.outgoing)).await;
         }
         tracing::debug!(%reason, pending = self.pending.len(), "connection ended");
         calls.close();
@@ -138,7 +148,7 @@ impl Connection {
         &mut self,
         reader: &mut ReadHalf<'_>,
         writer: &mut WriteHalf<'_>,
-        calls: &mut mpsc::Receiver<Call>,
+        calls: &mut mpsc::Receiver<Command>,
     ) -> Result<bool, Disconnect> {
         while let Some(message) = next_frame(&mut self.incoming, MESSAGE_LEN_MAX)? {
             self.receive(message)?;
@@ -146,8 +156,8 @@ impl Connection {
         let next_deadline = self.deadlines.first().map(|(at, _)| *at);
         tokio::select! {
             call = calls.recv(), if self.outgoing.len() < OUT_BYTES_MAX => match call {
-                Some(call) => self.send(call),
-                None => return Ok(false),
+                Some(Command::Call(call)) => self.send(call),
+                Some(Command::Close) | None => return Ok(false),
             },
             read = reader.read_buf(&mut self.incoming) => {
                 if read? == 0 {
