@@ -8,6 +8,7 @@ use crate::{
 };
 
 type Fd = &'static str;
+type Sent = (Message, Option<Fd>);
 
 fn server() -> ServerHandshake<Fd> {
     ServerHandshake::new(Limits::default(), "test").0
@@ -39,7 +40,7 @@ fn ring(index: u16) -> AddRing {
 }
 
 /// Feeds messages; the last one must fail with the given reason, all others must pass.
-fn check(messages: &[(Message, Option<Fd>)], expected: &DisconnectReason) {
+fn check(messages: &[Sent], expected: &DisconnectReason) {
     let mut server = server();
     let (last, before) = messages.split_last().unwrap();
     for (message, fd) in before {
@@ -94,32 +95,7 @@ fn client_and_server_agree_on_what_the_client_declares() {
     };
     let mut to_server = Some((client.declare(5, &config, "the client", layout), None));
     while let Some((message, fd)) = to_server.take() {
-        let step = server.receive(&message.encode(), fd, |init| {
-            assert_eq!(
-                (init.id, init.name.to_printable()),
-                (5, "the client".into())
-            );
-            Ok(())
-        });
-        let reply = match step.unwrap() {
-            ServerStep::Nothing => panic!("the client waits for an answer"),
-            ServerStep::Reply(reply) | ServerStep::Admitted { reply, .. } => reply,
-            ServerStep::Connect { layout, interface } => {
-                assert_eq!(interface.to_printable(), "eth0");
-                assert_eq!(layout.regions[0].fd, "r0");
-                let fds = |rings: &[RingSpec<Fd>]| {
-                    rings
-                        .iter()
-                        .map(|ring| (ring.offset, ring.interrupt))
-                        .collect::<Vec<_>>()
-                };
-                assert_eq!(fds(&layout.to_server), [(0, "a"), (64, "b")]);
-                assert_eq!(fds(&layout.to_client), [(128, "c"), (192, "d")]);
-                Message::Connected {
-                    interface: Text::truncated("memif0"),
-                }
-            }
-        };
+        let reply = answer(&mut server, &message, fd);
         match client.receive(&reply.encode(), false).unwrap() {
             ClientStep::Send(message, fd) => to_server = Some((message, fd)),
             ClientStep::Connected { interface } => assert_eq!(interface.to_printable(), "memif0"),
@@ -129,8 +105,40 @@ fn client_and_server_agree_on_what_the_client_declares() {
     assert!(client.is_connected() && server.is_connected());
 }
 
+/// What the server says to each message of the conversation above.
+fn answer(server: &mut ServerHandshake<Fd>, message: &Message, fd: Option<Fd>) -> Message {
+    let step = server.receive(&message.encode(), fd, |init| {
+        assert_eq!(
+            (init.id, init.name.to_printable()),
+            (5, "the client".into())
+        );
+        Ok(())
+    });
+    match step.unwrap_or_else(|reason| panic!("{reason}")) {
+        ServerStep::Nothing => panic!("the client waits for an answer"),
+        ServerStep::Reply(reply) | ServerStep::Admitted { reply, .. } => reply,
+        ServerStep::Connect { layout, interface } => {
+            assert_eq!(interface.to_printable(), "eth0");
+            assert_eq!(layout.regions[0].fd, "r0");
+            let fds = |rings: &[RingSpec<Fd>]| {
+                rings
+                    .iter()
+                    .map(|ring| (ring.offset, ring.interrupt))
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(fds(&layout.to_server), [(0, "a"), (64, "b")]);
+            assert_eq!(fds(&layout.to_client), [(128, "c"), (192, "d")]);
+            Message::Connected {
+                interface: Text::truncated("memif0"),
+            }
+        }
+    }
+}
+
 #[test]
 fn server_names_what_is_wrong_with_a_message() {
+    use MessageKind as Kind;
+    use ProtocolError as E;
     let ring_of = |ring| (Message::AddRing(ring), Some("e"));
     let (hi, mem) = ((init(), None), (region(0), Some("r")));
     let connect = (
@@ -139,84 +147,32 @@ fn server_names_what_is_wrong_with_a_message() {
         },
         None,
     );
-    let cases: Vec<(Vec<(Message, Option<Fd>)>, ProtocolError)> = vec![
-        (
-            vec![connect],
-            ProtocolError::UnexpectedMessage(MessageKind::Connect),
-        ),
-        (
-            vec![mem],
-            ProtocolError::UnexpectedMessage(MessageKind::AddRegion),
-        ),
-        (
-            vec![hi, hi],
-            ProtocolError::UnexpectedMessage(MessageKind::Init),
-        ),
-        (
-            vec![(init(), Some("x"))],
-            ProtocolError::UnexpectedFd(MessageKind::Init),
-        ),
-        (
-            vec![hi, (region(0), None)],
-            ProtocolError::MissingFd(MessageKind::AddRegion),
-        ),
-        (
-            vec![hi, (region(1), Some("r"))],
-            ProtocolError::RegionIndex(1),
-        ),
-        (vec![hi, mem, mem], ProtocolError::RegionIndex(0)),
-        (vec![hi, ring_of(ring(0))], ProtocolError::RingRegion(0)),
-        (vec![hi, mem, ring_of(ring(1))], ProtocolError::RingIndex(1)),
-        (
-            vec![hi, mem, (Message::AddRing(ring(0)), None)],
-            ProtocolError::MissingFd(MessageKind::AddRing),
-        ),
-        (
-            vec![
-                hi,
-                mem,
-                ring_of(AddRing {
-                    log2_ring_size: 15,
-                    ..ring(0)
-                }),
-            ],
-            ProtocolError::RingSize(15),
-        ),
-        (
-            vec![
-                hi,
-                mem,
-                ring_of(AddRing {
-                    private_header_size: 1,
-                    ..ring(0)
-                }),
-            ],
-            ProtocolError::PrivateHeader,
-        ),
-        (vec![hi, mem, connect], ProtocolError::NoRings),
-        (
-            vec![
-                hi,
-                (
-                    Message::AddRegion(AddRegion { index: 0, size: 0 }),
-                    Some("r"),
-                ),
-            ],
-            ProtocolError::RegionSize(0),
-        ),
-        (
-            vec![
-                hi,
-                (
-                    Message::AddRegion(AddRegion {
-                        index: 0,
-                        size: u64::MAX,
-                    }),
-                    Some("r"),
-                ),
-            ],
-            ProtocolError::RegionSize(u64::MAX),
-        ),
+    let sized = |size| (Message::AddRegion(AddRegion { index: 0, size }), Some("r"));
+    let deaf = (Message::AddRing(ring(0)), None);
+    let huge = ring_of(AddRing {
+        log2_ring_size: 15,
+        ..ring(0)
+    });
+    let headed = ring_of(AddRing {
+        private_header_size: 1,
+        ..ring(0)
+    });
+    let cases: Vec<(Vec<Sent>, E)> = vec![
+        (vec![connect], E::UnexpectedMessage(Kind::Connect)),
+        (vec![mem], E::UnexpectedMessage(Kind::AddRegion)),
+        (vec![hi, hi], E::UnexpectedMessage(Kind::Init)),
+        (vec![(init(), Some("x"))], E::UnexpectedFd(Kind::Init)),
+        (vec![hi, (region(0), None)], E::MissingFd(Kind::AddRegion)),
+        (vec![hi, (region(1), Some("r"))], E::RegionIndex(1)),
+        (vec![hi, mem, mem], E::RegionIndex(0)),
+        (vec![hi, ring_of(ring(0))], E::RingRegion(0)),
+        (vec![hi, mem, ring_of(ring(1))], E::RingIndex(1)),
+        (vec![hi, mem, deaf], E::MissingFd(Kind::AddRing)),
+        (vec![hi, mem, huge], E::RingSize(15)),
+        (vec![hi, mem, headed], E::PrivateHeader),
+        (vec![hi, mem, connect], E::NoRings),
+        (vec![hi, sized(0)], E::RegionSize(0)),
+        (vec![hi, sized(u64::MAX)], E::RegionSize(u64::MAX)),
     ];
     for (messages, error) in cases {
         check(&messages, &error.into());
