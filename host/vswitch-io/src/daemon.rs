@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
-use tokio::io::unix::AsyncFd;
+use nix::sys::epoll::{Epoll, EpollEvent, EpollTimeout};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 use vpp_api_client::server::{Handle, Limits, ServeError, Server};
@@ -74,11 +74,7 @@ pub async fn run(arguments: Arguments) -> Result<(), DaemonError> {
         run_dir,
     };
     let (engine, notices) = Engine::start(&config).map_err(DaemonError::Start)?;
-    let memif = engine
-        .sockets
-        .waker()
-        .and_then(AsyncFd::new)
-        .map_err(DaemonError::Start)?;
+    let memif = engine.sockets.waker().map_err(DaemonError::Start)?;
     if let Some(path) = &arguments.stats_socket {
         let failed = |source| DaemonError::Stats {
             path: path.clone(),
@@ -89,7 +85,7 @@ pub async fn run(arguments: Arguments) -> Result<(), DaemonError> {
         tokio::spawn(refresh_stats(server.handle(), segment));
     }
     tokio::spawn(carry_notices(server.handle(), notices));
-    tokio::spawn(watch_memif(server.handle(), memif));
+    watch_memif(server.handle(), memif).map_err(DaemonError::Start)?;
     tokio::spawn(tick(server.handle()));
     let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Start)?;
@@ -115,7 +111,7 @@ async fn carry_notices(handle: Handle<Engine>, mut notices: Receiver<Notice>) {
     while notices.recv_many(&mut batch, NOTICES_PER_TURN).await > 0 {
         let news = std::mem::take(&mut batch);
         let posted = handle.post(move |engine, events| {
-            for notice in news {
+            for notice in &news {
                 engine.notice(notice);
             }
             api::settle(engine, events);
@@ -126,19 +122,34 @@ async fn carry_notices(handle: Handle<Engine>, mut notices: Receiver<Notice>) {
     }
 }
 
-/// Lets the engine work whenever a memif control socket has something.
-async fn watch_memif(handle: Handle<Engine>, memif: AsyncFd<std::os::fd::OwnedFd>) {
-    while let Ok(mut ready) = memif.readable().await {
-        // Cleared first: whatever comes while the engine works is seen again.
-        ready.clear_ready();
-        let posted = handle.post(|engine, events| {
-            engine.drive_memif();
-            api::settle(engine, events);
-        });
-        if posted.await.is_err() {
-            return;
+/// Lets the engine work whenever a memif control socket has something. The poll set is waited for on a thread of its
+/// own, which ends with the process.
+fn watch_memif(handle: Handle<Engine>, memif: Epoll) -> io::Result<()> {
+    let runtime = tokio::runtime::Handle::current();
+    let watch = move || {
+        loop {
+            // What woke us is handled by the engine, which knows all sockets.
+            let mut events = [EpollEvent::empty()];
+            if let Err(error) = memif.wait(&mut events, EpollTimeout::NONE) {
+                tracing::debug!(%error, "wait for memif sockets");
+                continue;
+            }
+            let (done, handled) = tokio::sync::oneshot::channel();
+            let posted = runtime.block_on(handle.post(|engine, events| {
+                engine.drive_memif();
+                api::settle(engine, events);
+                done.send(()).ok();
+            }));
+            // Waiting keeps a ready socket from being reported again and again.
+            if posted.is_err() || runtime.block_on(handled).is_err() {
+                return;
+            }
         }
-    }
+    };
+    std::thread::Builder::new()
+        .name("memif-sockets".into())
+        .spawn(watch)
+        .map(drop)
 }
 
 /// Lets the engine do what is due.

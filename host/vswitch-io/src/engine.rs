@@ -144,8 +144,8 @@ impl Engine {
     }
 
     /// Takes news from a worker.
-    pub fn notice(&mut self, notice: Notice) {
-        match notice {
+    pub fn notice(&mut self, notice: &Notice) {
+        match *notice {
             Notice::Learned(event) => self.dataplane.handle_event(event, self.clock.now()),
             Notice::QueueFailed {
                 sw_if_index,

@@ -77,8 +77,8 @@ impl Worker {
             epoll,
             inlets: Vec::new(),
             batch: Batch::new(),
-            pool: TailPool::new(),
-            scratch: Scratch::new(),
+            pool: TailPool::default(),
+            scratch: Scratch::default(),
             idle_turns: 0,
             stopped: false,
         })
@@ -275,15 +275,7 @@ impl Worker {
             Command::Trace(TraceCommand::Stop) => self.graph.trace_stop(),
             Command::Trace(TraceCommand::Clear) => self.graph.trace_clear(),
             Command::Trace(TraceCommand::Show { reply }) => {
-                reply
-                    .send(
-                        self.graph
-                            .trace()
-                            .packets()
-                            .map(|packet| packet.to_string())
-                            .collect(),
-                    )
-                    .ok();
+                reply.send(self.graph.trace().packets().collect()).ok();
             }
             Command::Stop => self.stopped = true,
         }

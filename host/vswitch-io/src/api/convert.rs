@@ -81,7 +81,13 @@ fn path(path: &FibPath) -> Result<RoutePath, ApiError> {
         FibPathType::Drop => PathKind::Drop,
         FibPathType::IcmpUnreach => PathKind::IcmpUnreach,
         FibPathType::IcmpProhibit => PathKind::IcmpProhibit,
-        _ => return Err(ApiError::Unimplemented),
+        FibPathType::UdpEncap
+        | FibPathType::BierImp
+        | FibPathType::SourceLookup
+        | FibPathType::Dvr
+        | FibPathType::InterfaceRx
+        | FibPathType::Classify
+        | FibPathType::Other(_) => return Err(ApiError::Unimplemented),
     };
     let (family, next_hop) = match path.proto {
         FibPathNhProto::Ip4 => (
@@ -92,7 +98,10 @@ fn path(path: &FibPath) -> Result<RoutePath, ApiError> {
             Family::V6,
             IpAddr::V6(path.nh.address.ip6().map_err(malformed)?),
         ),
-        _ => return Err(ApiError::FibPathUnsupportedNhProto),
+        FibPathNhProto::Mpls
+        | FibPathNhProto::Ethernet
+        | FibPathNhProto::Bier
+        | FibPathNhProto::Other(_) => return Err(ApiError::FibPathUnsupportedNhProto),
     };
     Ok(RoutePath {
         kind,

@@ -138,10 +138,10 @@ fn tap_details(sw_if_index: SwIfIndex, device: &TapDevice) -> SwInterfaceTapV2De
     for (address, len) in &device.host.addresses {
         match *address {
             IpAddr::V4(address) => {
-                details.host_ip4_prefix = Ip4AddressWithPrefix(Ip4Prefix { address, len: *len })
+                details.host_ip4_prefix = Ip4AddressWithPrefix(Ip4Prefix { address, len: *len });
             }
             IpAddr::V6(address) => {
-                details.host_ip6_prefix = Ip6AddressWithPrefix(Ip6Prefix { address, len: *len })
+                details.host_ip6_prefix = Ip6AddressWithPrefix(Ip6Prefix { address, len: *len });
             }
         }
     }

@@ -27,6 +27,7 @@ pub(super) fn register(api: &mut Api) {
             .coded()
     });
     register_properties(api);
+    register_queues(api);
     register_addresses(api);
     register_loopbacks(api);
     api.on_dump::<SwInterfaceDump>(|engine, request| dump(engine, &request));
@@ -81,8 +82,11 @@ fn register_properties(api: &mut Api) {
                 request.tag.as_str(),
             )
             .coded()
-    })
-    .on::<SwInterfaceClearStats, _>(|engine, request| {
+    });
+}
+
+fn register_queues(api: &mut Api) {
+    api.on::<SwInterfaceClearStats, _>(|engine, request| {
         let all: Vec<_> = engine
             .dataplane
             .interfaces()

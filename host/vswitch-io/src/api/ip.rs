@@ -168,8 +168,12 @@ fn register_routes(api: &mut Api) {
             stats_index,
             ..Default::default()
         })
-    })
-    .on_dump::<IpRouteDump>(|engine, request| {
+    });
+    register_route_queries(api);
+}
+
+fn register_route_queries(api: &mut Api) {
+    api.on_dump::<IpRouteDump>(|engine, request| {
         let routes = engine
             .dataplane
             .ip_routes(family(request.table.is_ip6), request.table.table_id);

@@ -11,6 +11,14 @@ pub struct TailPool {
     bytes: Vec<u8>,
 }
 
+impl Default for TailPool {
+    fn default() -> Self {
+        Self {
+            bytes: vec![0; SLOTS * SLOT_LEN],
+        }
+    }
+}
+
 impl TailPool {
     /// Reserves the slots.
     pub fn new() -> Self {

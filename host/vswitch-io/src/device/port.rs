@@ -58,9 +58,8 @@ pub struct Scratch {
     segment: Vec<u8>,
 }
 
-impl Scratch {
-    /// Reserves the memory.
-    pub fn new() -> Self {
+impl Default for Scratch {
+    fn default() -> Self {
         Self {
             whole: vec![0; WHOLE_LEN],
             segment: vec![0; WHOLE_LEN],

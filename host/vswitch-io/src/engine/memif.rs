@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -91,8 +91,8 @@ impl MemifSockets {
     }
 
     /// A second descriptor of the poll set, for the main loop to wait on.
-    pub fn waker(&self) -> io::Result<OwnedFd> {
-        self.epoll.0.try_clone()
+    pub fn waker(&self) -> io::Result<Epoll> {
+        self.epoll.0.try_clone().map(Epoll)
     }
 
     /// Lists numbers and file names.

@@ -11,12 +11,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// A network namespace.
-pub struct Namespace {
-    pub name: String,
+pub(crate) struct Namespace {
+    pub(crate) name: String,
 }
 
 impl Namespace {
-    pub fn new(role: &str) -> Self {
+    pub(crate) fn new(role: &str) -> Self {
         let name = format!(
             "wv{}-{}-{role}",
             std::process::id(),
@@ -28,7 +28,7 @@ impl Namespace {
     }
 
     /// Runs a command line in the namespace and returns what it printed; fails the test when it fails.
-    pub fn run(&self, line: &str) -> String {
+    pub(crate) fn run(&self, line: &str) -> String {
         let output = self.try_run(line);
         assert!(
             output.status.success(),
@@ -38,7 +38,7 @@ impl Namespace {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    pub fn try_run(&self, line: &str) -> Output {
+    pub(crate) fn try_run(&self, line: &str) -> Output {
         let words = line.split_whitespace();
         Command::new("ip")
             .args(["netns", "exec", &self.name])
@@ -47,12 +47,12 @@ impl Namespace {
             .unwrap()
     }
 
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         PathBuf::from("/run/netns").join(&self.name)
     }
 
     /// Runs code in the namespace.
-    pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         vswitch_io::device::netns::run_in(&self.name, || Ok(work())).unwrap()
     }
 }
@@ -66,7 +66,8 @@ impl Drop for Namespace {
 }
 
 /// Whether this process may make namespaces; prints a loud line when not.
-pub fn is_permitted() -> bool {
+#[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+pub(crate) fn is_permitted() -> bool {
     static PERMITTED: OnceLock<bool> = OnceLock::new();
     *PERMITTED.get_or_init(|| {
         let name = format!("wv{}-probe", std::process::id());
@@ -80,7 +81,7 @@ pub fn is_permitted() -> bool {
     })
 }
 
-pub fn run(program: &str, args: &[&str]) {
+pub(crate) fn run(program: &str, args: &[&str]) {
     let output = Command::new(program).args(args).output().unwrap();
     assert!(
         output.status.success(),
@@ -90,7 +91,7 @@ pub fn run(program: &str, args: &[&str]) {
 }
 
 /// Repeats `probe` until it yields a value; fails with the last thing seen.
-pub fn wait_for<T, E: Debug>(what: &str, mut probe: impl FnMut() -> Result<T, E>) -> T {
+pub(crate) fn wait_for<T, E: Debug>(what: &str, mut probe: impl FnMut() -> Result<T, E>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match probe() {

@@ -1,4 +1,12 @@
-//! Real packets through real devices, in network namespaces of their own. Needs root and `ip`.
+//! Real packets through the real binary, in network namespaces of their own. Needs root, `ip` and `ping`.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod devices;
 mod lab;
+mod memif;
+mod pods;
+mod restart;
+mod switch;
+mod traffic;
+mod underlay;
