@@ -12,6 +12,7 @@ mod outbox;
 mod owner;
 mod peer;
 mod router;
+mod stats;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -21,6 +22,7 @@ pub use accept::{ServeError, Server};
 pub use caller::{Caller, ClientId, DetailsSink, EventSink};
 pub use owner::{Handle, Stopped};
 pub use router::Router;
+pub use stats::{PublishError, StatsListener, StatsPublisher, stats_segment};
 
 /// What a client may cost.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +90,14 @@ pub enum Farewell {
     /// The server stopped.
     #[error("the server stopped")]
     Stopped,
+}
+
+impl Farewell {
+    /// Says whether nothing went wrong.
+    #[must_use]
+    pub fn is_orderly(&self) -> bool {
+        matches!(self, Self::Closed | Self::Deregistered | Self::Stopped)
+    }
 }
 
 /// What happened so far.

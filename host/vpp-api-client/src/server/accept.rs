@@ -171,14 +171,11 @@ impl<S: Send + 'static> Peers<S> {
                 return;
             }
             let reason = peer::serve(stream, client, outbox, limits, jobs.clone()).await;
-            match reason {
-                Farewell::Closed | Farewell::Deregistered | Farewell::Stopped => {
-                    tracing::debug!(%client, %reason, "client gone");
-                }
-                _ => {
-                    Counters::count(&counters.evicted);
-                    tracing::warn!(%client, %reason, "client disconnected");
-                }
+            if reason.is_orderly() {
+                tracing::debug!(%client, %reason, "client gone");
+            } else {
+                Counters::count(&counters.evicted);
+                tracing::warn!(%client, %reason, "client disconnected");
             }
             let _ = jobs.send(Job::Gone { client }).await;
         });

@@ -13,6 +13,8 @@ pub(super) struct Outbox {
     filled: Notify,
     /// Signalled when the unread bytes fall below the high mark, or with a farewell.
     drained: Notify,
+    /// Signalled when what is unread is not worth waiting for.
+    overrun: Notify,
     high: usize,
     max: usize,
 }
@@ -37,6 +39,7 @@ impl Outbox {
             state: Mutex::default(),
             filled: Notify::new(),
             drained: Notify::new(),
+            overrun: Notify::new(),
             high,
             max,
         }
@@ -66,9 +69,20 @@ impl Outbox {
 
     /// Decides that the connection ends; the first reason counts.
     pub(super) fn close(&self, reason: Farewell) {
+        let is_overrun = matches!(reason, Farewell::Backlog { .. });
         self.state.lock().farewell.get_or_insert(reason);
+        if is_overrun {
+            self.overrun.notify_one();
+        }
         self.filled.notify_one();
         self.drained.notify_one();
+    }
+
+    /// Waits until the client has left too much unread, even while a write to it is blocked.
+    pub(super) async fn overrun(&self) -> Farewell {
+        self.overrun.notified().await;
+        let reason = self.state.lock().farewell.clone();
+        reason.unwrap_or(Farewell::Closed)
     }
 
     /// Waits for bytes to write; an error once all are written and the connection is to end.
@@ -76,17 +90,13 @@ impl Outbox {
         loop {
             {
                 let mut state = self.state.lock();
-                match &state.farewell {
-                    Some(reason @ (Farewell::Backlog { .. } | Farewell::Stalled(_))) => {
-                        return Err(reason.clone());
-                    }
-                    Some(reason) if state.bytes.is_empty() => return Err(reason.clone()),
-                    _ => {}
-                }
                 if !state.bytes.is_empty() {
                     let bytes = std::mem::take(&mut state.bytes);
                     state.in_flight = bytes.len();
                     return Ok(bytes);
+                }
+                if let Some(reason) = &state.farewell {
+                    return Err(reason.clone());
                 }
             }
             self.filled.notified().await;

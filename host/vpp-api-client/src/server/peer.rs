@@ -26,6 +26,7 @@ pub(super) async fn serve<S>(
     tokio::select! {
         reason = read(reader, client, &outbox, limits, &jobs) => reason,
         reason = write(writer, &outbox, limits.stall_max) => reason,
+        reason = outbox.overrun() => reason,
     }
 }
 

@@ -1,6 +1,8 @@
 //! VPP's own Python client (`pip install vpp_papi`) against our server and our exported
 //! description. `WEFT_PYTHON` names an interpreter that has it.
 
+use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::{Command, Output};
 
 use vpp_api_client::server::Limits;
@@ -11,17 +13,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/socket/papi.py"
 
 #[tokio::test]
 async fn the_python_client_of_vpp_understands_us() {
-    let python = std::env::var_os("WEFT_PYTHON").unwrap_or_else(|| "python3".into());
-    let probe = Command::new(&python)
-        .args(["-c", "import vpp_papi"])
-        .output();
-    if !probe.is_ok_and(|output| output.status.success()) {
-        eprintln!(
-            "SKIPPED: {} cannot import vpp_papi (pip install vpp_papi)",
-            python.display()
-        );
-        return;
-    }
+    let Some(python) = python() else { return };
     let server = Running::start(Limits::default());
     let folder = tempfile::tempdir().expect("a folder");
     for module in vpp_api::MODULES {
@@ -44,4 +36,19 @@ async fn the_python_client_of_vpp_understands_us() {
         status.success() && stdout.ends_with("ok\n"),
         "{stdout}{stderr}"
     );
+}
+
+/// Finds an interpreter that has the client; says so loudly when there is none, past the capture
+/// of the test harness.
+pub(crate) fn python() -> Option<OsString> {
+    let python = std::env::var_os("WEFT_PYTHON").unwrap_or_else(|| "python3".into());
+    let probe = Command::new(&python)
+        .args(["-c", "import vpp_papi"])
+        .output();
+    if probe.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    let missing = "cannot import vpp_papi (pip install vpp_papi==2.4.2)";
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {} {missing}", python.display());
+    None
 }

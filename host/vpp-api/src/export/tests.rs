@@ -1,10 +1,11 @@
 //! Our declarations against VPP's own export, and against our own golden table.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 use expect_test::expect_file;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::module;
 use crate::describe::Module;
@@ -14,7 +15,8 @@ use crate::table::{messages, name_crc};
 #[test]
 fn every_declaration_is_the_one_of_vpp() {
     let Some(folder) = vpp_json() else {
-        eprintln!("SKIPPED: no VPP export; set WEFT_VPP_API_JSON to a folder of *.api.json files");
+        let hint = "set WEFT_VPP_API_JSON to a folder of *.api.json files";
+        let _ = writeln!(std::io::stderr(), "SKIPPED: no VPP export; {hint}");
         return;
     };
     for ours in MODULES {
@@ -96,34 +98,29 @@ fn check_module(ours: &Module, theirs: &Value) {
 /// Drops what is not layout: comments, options and the hints of unions. A boolean default is
 /// spelled in five ways by VPP.
 fn plain(declaration: &Value) -> Value {
-    let is_field = |value: &Value| value.as_array().is_some_and(|parts| parts.len() > 1);
-    match declaration {
-        Value::Array(parts) => {
-            let is_bool = parts.first().is_some_and(|ty| ty == "bool");
-            let plain_part = |part: &Value| match part {
-                Value::Object(options) => {
-                    let mut kept = options.clone();
-                    kept.retain(|key, _| ["crc", "default", "enumtype"].contains(&key.as_str()));
-                    if is_bool && let Some(default) = kept.get_mut("default") {
-                        let is_false = matches!(default.to_string().as_str(), "false" | "0");
-                        *default = Value::Bool(!is_false);
-                    }
-                    Value::Object(kept)
-                }
-                part if is_field(part) => plain(part),
-                part => part.clone(),
-            };
-            let is_empty = |part: &Value| part.as_object().is_some_and(serde_json::Map::is_empty);
-            Value::Array(
-                parts
-                    .iter()
-                    .map(plain_part)
-                    .filter(|part| !is_empty(part))
-                    .collect(),
-            )
-        }
-        other => other.clone(),
+    let Some(parts) = declaration.as_array() else {
+        return declaration.clone();
+    };
+    let is_bool = parts.first().is_some_and(|ty| ty == "bool");
+    let is_field = |part: &Value| part.as_array().is_some_and(|parts| parts.len() > 1);
+    let plain_part = |part: &Value| match part.as_object() {
+        Some(options) => Some(layout_options(options, is_bool))
+            .filter(|kept| !kept.is_empty())
+            .map(Value::Object),
+        None if is_field(part) => Some(plain(part)),
+        None => Some(part.clone()),
+    };
+    Value::Array(parts.iter().filter_map(plain_part).collect())
+}
+
+fn layout_options(options: &Map<String, Value>, is_bool: bool) -> Map<String, Value> {
+    let mut kept = options.clone();
+    kept.retain(|key, _| ["crc", "default", "enumtype"].contains(&key.as_str()));
+    if is_bool && let Some(default) = kept.get_mut("default") {
+        let is_false = ["false", "0"].contains(&default.to_string().as_str());
+        *default = Value::Bool(!is_false);
     }
+    kept
 }
 
 fn by_name<'a>(module: &'a Value, section: &str) -> BTreeMap<String, &'a Value> {
