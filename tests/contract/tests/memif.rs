@@ -431,13 +431,17 @@ impl End {
         })
     }
 
-    /// A refusal by the peer; nobody listening yet does not count.
+    /// A refusal by the peer. Nobody listening yet does not count, nor does DPDK listening before its port is up.
     fn refusal(&mut self) -> DisconnectReason {
         self.event("the refusal", |event| match event {
             Event::Refused {
                 reason: DisconnectReason::Transport(_),
                 ..
             } => None,
+            Event::Refused {
+                reason: DisconnectReason::PeerDisconnected { text, .. },
+                ..
+            } if text == "ID not found" => None,
             Event::Refused { reason, .. } => Some(reason),
             Event::Connected { .. } | Event::Disconnected { .. } => None,
         })
