@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::probe;
+use crate::command::{ksr, store};
+use crate::{lab, probe};
 
 /// Pod networking and service chains for Kubernetes, and a whole cluster on a laptop.
 #[derive(Debug, Parser)]
@@ -17,9 +18,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve cluster state over the etcd v3 protocol.
+    Store(store::Store),
+    /// Reflect Kubernetes objects into the store.
+    Ksr(ksr::Ksr),
     /// Test traffic: an echo server and a sender that counts what came back.
     #[command(subcommand)]
     Probe(probe::Probe),
+    /// A whole cluster on this machine.
+    #[command(subcommand)]
+    Lab(lab::Lab),
 }
 
 /// Parses the command line and runs the command.
@@ -35,11 +43,26 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Store(options) => serve(store::run(options)),
+        Command::Ksr(options) => serve(ksr::run(options)),
         Command::Probe(command) => block_on(probe::run(command)),
+        Command::Lab(command) => lab::run(command),
     }
 }
 
-fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+/// Runs a long-lived process: it logs, and may use several threads.
+fn serve(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+    runtime::log::init("info");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(work)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs `work` on this thread.
+pub(crate) fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

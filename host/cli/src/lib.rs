@@ -4,7 +4,11 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod command;
+mod lab;
 mod output;
 pub mod probe;
 
 pub use args::main;
+
+pub(crate) use args::block_on;
