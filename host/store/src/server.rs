@@ -100,3 +100,6 @@ pub async fn serve(
     }
     served
 }
+
+#[cfg(test)]
+mod tests;

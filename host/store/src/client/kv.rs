@@ -27,7 +27,7 @@ pub struct Kv {
 
 impl Kv {
     /// `None` when the key is not text: such keys are not ours, and are left alone.
-    pub(super) fn from_wire(kv: KeyValue) -> Option<Self> {
+    pub(super) fn from_wire(kv: &KeyValue) -> Option<Self> {
         let Ok(key) = String::from_utf8(kv.key.to_vec()) else {
             tracing::warn!(key = ?kv.key, "ignored a key that is not UTF-8");
             return None;
@@ -72,7 +72,7 @@ impl StoreClient {
         let reply = self
             .call(|| format!("get `{key}`"), self.kv().range(request))
             .await?;
-        Ok(reply.kvs.into_iter().find_map(Kv::from_wire))
+        Ok(reply.kvs.iter().find_map(Kv::from_wire))
     }
 
     /// All keys that begin with `prefix`, in key order, and the one revision at which they were read.
@@ -169,7 +169,7 @@ impl StoreClient {
             let last = reply.kvs.last().map(|kv| kv.key.clone());
             listing
                 .kvs
-                .extend(reply.kvs.into_iter().filter_map(Kv::from_wire));
+                .extend(reply.kvs.iter().filter_map(Kv::from_wire));
             match last {
                 Some(last) if reply.more => request.key = successor(&last),
                 _ => return Ok(listing),

@@ -107,9 +107,10 @@ enum Break {
 
 impl From<StoreError> for Break {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Compacted { .. } => Self::Compacted,
-            other => Self::Lost(other.to_string()),
+        if matches!(error, StoreError::Compacted { .. }) {
+            Self::Compacted
+        } else {
+            Self::Lost(error.to_string())
         }
     }
 }
@@ -177,7 +178,7 @@ impl Follower {
         check_alive(&response)?;
         for event in response.events {
             let kind = event.r#type();
-            let Some(kv) = event.kv.and_then(Kv::from_wire) else {
+            let Some(kv) = event.kv.as_ref().and_then(Kv::from_wire) else {
                 continue;
             };
             let event = match kind {

@@ -129,7 +129,7 @@ impl Transaction {
             .into_iter()
             .find_map(|op| match op.response {
                 Some(response_op::Response::Range(range)) => {
-                    range.kvs.into_iter().find_map(Kv::from_wire)
+                    range.kvs.iter().find_map(Kv::from_wire)
                 }
                 _ => None,
             });

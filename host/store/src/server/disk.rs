@@ -28,8 +28,8 @@ const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
-    #[error("create data directory `{}`", path.display())]
-    CreateDir {
+    #[error("prepare data directory `{}`", path.display())]
+    DataDir {
         path: PathBuf,
         source: std::io::Error,
     },
@@ -62,7 +62,7 @@ pub(crate) struct Identity {
 
 impl Disk {
     pub(crate) fn open(data_dir: &Path) -> Result<Self, DiskError> {
-        fs::create_dir_all(data_dir).map_err(|source| DiskError::CreateDir {
+        fs::create_dir_all(data_dir).map_err(|source| DiskError::DataDir {
             path: data_dir.to_owned(),
             source,
         })?;
@@ -71,7 +71,16 @@ impl Disk {
             .set_cache_size(CACHE_BYTES)
             .create(&path)
         {
-            Ok(database) => Ok(Self { database, path }),
+            Ok(database) => {
+                // A new file survives a power cut only once its directory entry does.
+                fs::File::open(data_dir)
+                    .and_then(|dir| dir.sync_all())
+                    .map_err(|source| DiskError::DataDir {
+                        path: data_dir.to_owned(),
+                        source,
+                    })?;
+                Ok(Self { database, path })
+            }
             Err(DatabaseError::DatabaseAlreadyOpen) => Err(DiskError::InUse { path }),
             Err(error) => Err(DiskError::Database {
                 path,

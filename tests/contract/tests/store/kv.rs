@@ -33,6 +33,7 @@ pub(crate) async fn revisions_count_changes_and_versions_count_writes(server: &m
     );
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 pub(crate) async fn range_options_select_sort_and_limit(server: &mut Server) {
     let mut wire = Wire::new(server).await;
     wire.put("opt/a", "3").await;
@@ -226,6 +227,7 @@ pub(crate) async fn delete_range_counts_and_returns_what_it_deleted(server: &mut
     assert!(wire.get("del/a").await.is_none() && wire.get("del/c").await.is_some());
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 pub(crate) async fn refusals_have_etcds_codes_and_messages(server: &mut Server) {
     let mut wire = Wire::new(server).await;
     let now = wire.put("bad/a", "1").await;

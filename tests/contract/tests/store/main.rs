@@ -3,6 +3,9 @@
 //! Both run as processes of their own on loopback, so that they can be killed. Checks talk plain
 //! gRPC where the protocol itself is the subject, and `store::client` where the client is.
 
+#![expect(clippy::unwrap_used, reason = "a check that cannot go on has failed")]
+#![expect(clippy::print_stderr, reason = "progress, and the loud skip")]
+
 mod backend;
 mod client;
 mod kv;

@@ -6,6 +6,7 @@ use store::wire::{Compare, TxnRequest, TxnResponse, response_op};
 use crate::backend::Server;
 use crate::wire::{Wire, delete, op, put, range, revision, text};
 
+#[expect(clippy::too_many_lines, reason = "a table of cases")]
 pub(crate) async fn every_kind_of_comparison_decides_as_documented(server: &mut Server) {
     let mut wire = Wire::new(server).await;
     let created = wire.put("if/a", "1").await;

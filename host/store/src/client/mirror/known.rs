@@ -147,10 +147,12 @@ mod tests {
                 .collect(),
             Update::Changed(events) => events
                 .into_iter()
-                .map(|event| match event {
+                .map(|event| match &event {
                     MirrorEvent::Put(kv) => format!("+{}", kv.key),
                     MirrorEvent::Delete { key, .. } => format!("-{key}"),
-                    other => panic!("unexpected {other:?}"),
+                    MirrorEvent::Synced { .. }
+                    | MirrorEvent::Disconnected { .. }
+                    | MirrorEvent::Resumed { .. } => panic!("unexpected {event:?}"),
                 })
                 .collect(),
         };

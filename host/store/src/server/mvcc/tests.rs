@@ -30,7 +30,7 @@ fn a_change_that_changes_nothing_takes_no_revision() {
 fn a_deletion_at_the_compacted_revision_is_kept_for_watchers_until_the_next_compaction() {
     let mut mvcc = Mvcc::default();
     put(&mut mvcc, "a", "1");
-    delete(&mut mvcc, KeyRange::One("a".into()));
+    delete(&mut mvcc, &KeyRange::One("a".into()));
     assert_eq!(mvcc.compact(3), [(2, 0)]);
     let seen: Vec<i64> = mvcc
         .changes_since(3)
@@ -148,6 +148,10 @@ impl Model {
         i64::try_from(self.snapshots.len()).unwrap()
     }
 
+    fn at(&self, revision: i64) -> &Snapshot {
+        &self.snapshots[usize::try_from(revision - 1).unwrap()]
+    }
+
     fn change(&mut self, edit: impl FnOnce(&mut Snapshot, i64)) {
         let mut next = self.snapshots.last().unwrap().clone();
         edit(&mut next, self.revision() + 1);
@@ -217,7 +221,7 @@ fn check(mvcc: &Mvcc, model: &Model) -> Result<(), TestCaseError> {
                 (r.key.clone(), facts)
             })
             .collect();
-        let expected = &model.snapshots[usize::try_from(revision - 1).unwrap()];
+        let expected = model.at(revision);
         prop_assert_eq!(&found, expected, "at revision {}", revision);
     }
     Ok(())
@@ -233,8 +237,8 @@ fn put(mvcc: &mut Mvcc, key: &'static str, value: &'static str) {
     mvcc.finish(change);
 }
 
-fn delete(mvcc: &mut Mvcc, range: KeyRange) {
+fn delete(mvcc: &mut Mvcc, range: &KeyRange) {
     let mut change = Change::default();
-    mvcc.delete(&mut change, &range);
+    mvcc.delete(&mut change, range);
     mvcc.finish(change);
 }
