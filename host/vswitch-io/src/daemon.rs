@@ -8,11 +8,13 @@ use clap::Parser;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollTimeout};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
-use vpp_api_client::server::{Handle, Limits, ServeError, Server};
+use vpp_api_client::server::{
+    Handle, Limits, PublishError, ServeError, Server, StatsPublisher, stats_segment,
+};
 
 use crate::api;
 use crate::engine::{Engine, EngineConfig};
-use crate::stats::{self, StatsSegment, collect};
+use crate::stats::{self, SEGMENT_BYTES};
 use crate::worker::mailbox::Notice;
 
 /// How often the statistics segment is refreshed.
@@ -49,13 +51,8 @@ pub enum DaemonError {
     #[error(transparent)]
     Serve(#[from] ServeError),
     /// The statistics cannot be served.
-    #[error("serve statistics on `{}`", path.display())]
-    Stats {
-        /// The socket.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Stats(#[from] PublishError),
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -76,12 +73,8 @@ pub async fn run(arguments: Arguments) -> Result<(), DaemonError> {
     let (engine, notices) = Engine::start(&config).map_err(DaemonError::Start)?;
     let memif = engine.sockets.waker().map_err(DaemonError::Start)?;
     if let Some(path) = &arguments.stats_socket {
-        let failed = |source| DaemonError::Stats {
-            path: path.clone(),
-            source,
-        };
-        let segment = StatsSegment::create().map_err(failed)?;
-        stats::serve(&segment, path).map_err(failed)?;
+        let (segment, listener) = stats_segment(path, SEGMENT_BYTES)?;
+        tokio::spawn(async move { listener.serve().await });
         tokio::spawn(refresh_stats(server.handle(), segment));
     }
     tokio::spawn(carry_notices(server.handle(), notices));
@@ -98,9 +91,6 @@ pub async fn run(arguments: Arguments) -> Result<(), DaemonError> {
     };
     let mut engine = server.run(engine, shutdown).await?;
     engine.stop();
-    if let Some(path) = &arguments.stats_socket {
-        std::fs::remove_file(path).ok();
-    }
     tracing::info!("dataplane is down");
     Ok(())
 }
@@ -171,18 +161,21 @@ async fn tick(handle: Handle<Engine>) {
 }
 
 /// Publishes the counters.
-async fn refresh_stats(handle: Handle<Engine>, mut segment: StatsSegment) {
+async fn refresh_stats(handle: Handle<Engine>, mut segment: StatsPublisher) {
     let mut interval = tokio::time::interval(STATS_PERIOD);
     loop {
         interval.tick().await;
-        let (reply, entries) = tokio::sync::oneshot::channel();
+        let (reply, image) = tokio::sync::oneshot::channel();
         let posted = handle.post(move |engine, _| {
-            reply.send(collect::collect(engine)).ok();
+            reply.send(stats::collect(engine)).ok();
         });
-        let (Ok(()), Ok(entries)) = (posted.await, entries.await) else {
+        let (Ok(()), Ok(image)) = (posted.await, image.await) else {
             return;
         };
-        if let Err(error) = segment.publish(&entries) {
+        if let Err(error) = image
+            .map_err(PublishError::from)
+            .and_then(|image| segment.publish(image))
+        {
             tracing::warn!(%error, "statistics cannot be published");
         }
     }

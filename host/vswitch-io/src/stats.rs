@@ -1,159 +1,141 @@
-//! The statistics segment: a sealed memfd in VPP's layout, handed to whoever connects to the statistics socket.
-//!
-//! One writer (the main thread) publishes about once a second. Clients get a read-only descriptor, so nobody can
-//! change what others read.
+//! What the statistics segment holds, read from the engine under VPP's names.
 
-pub mod collect;
-pub mod layout;
+use vpp_api::stats::{Combined, Image, ImageError};
+use vswitch::SwIfIndex;
+use vswitch::counters::InterfaceCounters;
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::FileExt;
-use std::path::Path;
+use crate::engine::Engine;
 
-use layout::{EPOCH_AT, Entry, HEADER_LEN, IN_PROGRESS_AT, Value};
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, bind, listen,
-    sendmsg, socket,
-};
-use rustix::net::{SocketFlags, accept_with};
-
-/// Size of the segment, as VPP's default; pages that are never written cost nothing.
+/// Bytes of the segment, as VPP's default; what is never written costs nothing.
 pub const SEGMENT_BYTES: u64 = 32 << 20;
 
-/// What readers may cache of an entry: everything but the numbers.
-#[derive(Clone, Debug, PartialEq)]
-enum Shape {
-    Number,
-    Counters(Vec<usize>),
-    Names(Vec<Option<String>>),
-    Symlink(u32, u32),
+type Packets = fn(&InterfaceCounters) -> vswitch::counters::Combined;
+type Number = fn(&InterfaceCounters) -> u64;
+
+const COMBINED: [(&str, Packets); 2] = [
+    ("rx", |counters| counters.rx),
+    ("tx", |counters| counters.tx),
+];
+const SIMPLE: [(&str, Number); 5] = [
+    ("drops", |counters| counters.drops),
+    ("rx-error", |counters| counters.rx_errors),
+    ("tx-error", |counters| counters.tx_errors),
+    ("ip4", |counters| counters.ip4),
+    ("ip6", |counters| counters.ip6),
+];
+
+/// Reads everything that is published.
+///
+/// # Errors
+/// When a name is too long for the segment.
+pub fn collect(engine: &Engine) -> Result<Image, ImageError> {
+    let mut image = Image::new();
+    system(engine, &mut image)?;
+    nodes(engine, &mut image)?;
+    interfaces(engine, &mut image)?;
+    for error in engine.dataplane.error_counters() {
+        image.simple(
+            &format!("/err/{}/{}", error.node, error.reason),
+            &[vec![error.count]],
+        )?;
+    }
+    Ok(image)
 }
 
-/// The writer of the segment.
-#[derive(Debug)]
-pub struct StatsSegment {
-    file: File,
-    epoch: u64,
-    shape: Vec<(String, Shape)>,
+fn system(engine: &Engine, image: &mut Image) -> Result<(), ImageError> {
+    let now = std::time::Duration::from_nanos(engine.now().0);
+    let (panics, lost) = engine.mishaps();
+    image.scalar("/sys/heartbeat", now.as_secs())?;
+    // Times are published as the bits of a floating-point number of seconds.
+    image.scalar("/sys/last_update", now.as_secs_f64().to_bits())?;
+    image.scalar("/sys/num_worker_threads", engine.worker_count() as u64)?;
+    image.scalar("/sys/worker_panics", panics)?;
+    image.scalar("/sys/notices_lost", lost)
 }
 
-impl StatsSegment {
-    /// Makes an empty segment.
-    pub fn create() -> io::Result<Self> {
-        let fd = memfd_create(
-            c"weft-stats",
-            MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING,
-        )?;
-        let file = File::from(fd);
-        file.set_len(SEGMENT_BYTES)?;
-        fcntl(
-            &file,
-            FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW),
-        )?;
-        let mut segment = Self {
-            file,
-            epoch: 0,
-            shape: Vec::new(),
-        };
-        segment.publish(&[])?;
-        Ok(segment)
-    }
-
-    /// Replaces the contents. Readers notice by the epoch when entries came, went or changed their length.
-    pub fn publish(&mut self, entries: &[Entry]) -> io::Result<()> {
-        let shape: Vec<_> = entries
-            .iter()
-            .map(|entry| (entry.name.clone(), shape_of(&entry.value)))
-            .collect();
-        let reshaped = shape != self.shape || self.epoch == 0;
-        if reshaped {
-            self.epoch += 1;
-            self.shape = shape;
-        }
-        let image = layout::encode(entries, self.epoch);
-        if image.len() as u64 > SEGMENT_BYTES {
-            return Err(io::Error::from(ErrorKind::StorageFull));
-        }
-        if !reshaped {
-            return self.file.write_all_at(
-                image.get(HEADER_LEN..).unwrap_or_default(),
-                HEADER_LEN as u64,
-            );
-        }
-        self.file
-            .write_all_at(&1u64.to_ne_bytes(), IN_PROGRESS_AT)?;
-        self.file
-            .write_all_at(&self.epoch.to_ne_bytes(), EPOCH_AT)?;
-        self.file.write_all_at(
-            image.get(HEADER_LEN..).unwrap_or_default(),
-            HEADER_LEN as u64,
-        )?;
-        // The header ends with the directory pointer and carries the cleared in-progress mark.
-        self.file
-            .write_all_at(image.get(..HEADER_LEN).unwrap_or_default(), 0)
-    }
-
-    /// Opens a second, read-only description of the segment for clients.
-    fn read_only(&self) -> io::Result<File> {
-        OpenOptions::new()
-            .read(true)
-            .open(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
-    }
-}
-
-/// Hands the segment to every client of the socket at `path`, on a thread of its own, for the life of the process.
-pub fn serve(segment: &StatsSegment, path: &Path) -> io::Result<()> {
-    let file = segment.read_only()?;
-    let listener = socket(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        SockFlag::SOCK_CLOEXEC,
-        None,
+fn nodes(engine: &Engine, image: &mut Image) -> Result<(), ImageError> {
+    let nodes = engine.dataplane.node_counters();
+    let (calls, vectors) = nodes.iter().fold((0, 0), |(calls, vectors), node| {
+        (calls + node.calls, vectors + node.vectors)
+    });
+    image.gauge(
+        "/sys/vector_rate",
+        vectors.checked_div(calls).unwrap_or_default(),
     )?;
-    if let Err(error) = std::fs::remove_file(path)
-        && error.kind() != ErrorKind::NotFound
-    {
-        return Err(error);
+    image.names(
+        "/sys/node/names",
+        &nodes.iter().map(|node| Some(node.name)).collect::<Vec<_>>(),
+    )?;
+    image.simple(
+        "/sys/node/calls",
+        &[nodes.iter().map(|node| node.calls).collect()],
+    )?;
+    image.simple(
+        "/sys/node/vectors",
+        &[nodes.iter().map(|node| node.vectors).collect()],
+    )
+}
+
+/// A row per thread: first the main thread, which moves no packets, then the workers.
+fn interfaces(engine: &Engine, image: &mut Image) -> Result<(), ImageError> {
+    let names = names(engine);
+    image.names("/if/names", &names)?;
+    let mut rows = vec![vec![InterfaceCounters::default(); names.len()]];
+    for thread in engine.dataplane.worker_counters() {
+        let all = (0..names.len()).map(|at| thread.interface(SwIfIndex(narrow(at))));
+        rows.push(all.collect());
     }
-    bind(listener.as_raw_fd(), &UnixAddr::new(path)?)?;
-    listen(&listener, Backlog::new(16)?)?;
-    std::thread::Builder::new()
-        .name("stats".into())
-        .spawn(move || {
-            loop {
-                if let Err(error) = hand_out(&listener, &file) {
-                    tracing::warn!(%error, "cannot hand out the statistics segment");
-                }
+    for (what, read) in COMBINED {
+        let of = |counters: &InterfaceCounters| {
+            let value = read(counters);
+            Combined {
+                packets: value.packets,
+                bytes: value.bytes,
             }
-        })?;
-    Ok(())
-}
-
-/// Waits for one client, sends it an empty packet with the descriptor, and hangs up.
-fn hand_out(listener: &OwnedFd, segment: &File) -> io::Result<()> {
-    let client = accept_with(listener, SocketFlags::CLOEXEC)?;
-    let descriptors = [segment.as_raw_fd()];
-    let control = [ControlMessage::ScmRights(&descriptors)];
-    sendmsg::<()>(
-        client.as_raw_fd(),
-        &[],
-        &control,
-        MsgFlags::MSG_NOSIGNAL,
-        None,
-    )?;
-    Ok(())
-}
-
-fn shape_of(value: &Value) -> Shape {
-    match value {
-        Value::Scalar(_) => Shape::Number,
-        Value::Simple(threads) => Shape::Counters(threads.iter().map(Vec::len).collect()),
-        Value::Combined(threads) => Shape::Counters(threads.iter().map(Vec::len).collect()),
-        Value::Names(names) => Shape::Names(names.clone()),
-        Value::Symlink(entry, index) => Shape::Symlink(*entry, *index),
+        };
+        let table: Vec<Vec<Combined>> = rows
+            .iter()
+            .map(|row| row.iter().map(of).collect())
+            .collect();
+        image.combined(&format!("/if/{what}"), &table)?;
     }
+    for (what, read) in SIMPLE {
+        let table: Vec<Vec<u64>> = rows
+            .iter()
+            .map(|row| row.iter().map(read).collect())
+            .collect();
+        image.simple(&format!("/if/{what}"), &table)?;
+    }
+    let columns = COMBINED
+        .iter()
+        .map(|(what, _)| what)
+        .chain(SIMPLE.iter().map(|(what, _)| what));
+    for what in columns {
+        for (at, name) in names.iter().enumerate() {
+            let Some(name) = name else { continue };
+            // VPP writes `memif1/0` as `memif1_0` in paths.
+            let path = format!("/interfaces/{}/{what}", name.replace('/', "_"));
+            image.symlink(&path, &format!("/if/{what}"), narrow(at))?;
+        }
+    }
+    Ok(())
+}
+
+/// Names by interface index; an index that is not in use has none.
+fn names(engine: &Engine) -> Vec<Option<&str>> {
+    let mut names = Vec::new();
+    for info in engine.dataplane.interfaces() {
+        let at = info.sw_if_index.0 as usize;
+        if names.len() <= at {
+            names.resize(at + 1, None);
+        }
+        if let Some(place) = names.get_mut(at) {
+            *place = Some(info.name.as_str());
+        }
+    }
+    names
+}
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
