@@ -1,0 +1,155 @@
+//! This node's share of a service chain: wiring between hops and ends, steering into the ends.
+//!
+//! A chain of N hops has N+1 segments. The first and the last are bridge domains with an *end* (a
+//! loopback as BVI) on each node that has pods of that side; the ones between are wires. Segments
+//! cross nodes in VXLAN tunnels of their own VNI. Bridge domains forward by static entries alone.
+
+mod steering;
+mod wiring;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use model::rendered::HopState;
+use model::{ChainEnd, NodeName, OnFailure, RenderedChain, RenderedHop, Segment};
+
+use crate::facts::Facts;
+use crate::object::{Device, IfTag, Objects};
+use crate::pod;
+
+/// The objects of `chain` on this node.
+pub fn chain(facts: &Facts, chain: &RenderedChain) -> Objects {
+    let view = View { facts, chain };
+    let mut objects = Objects::new();
+    if chain.hops.is_empty() || chain.segments.len() != chain.hops.len() + 1 {
+        return objects;
+    }
+    view.ends(&mut objects);
+    view.wire(&mut objects);
+    view.steer(&mut objects);
+    objects
+}
+
+/// What this node sees of the hops that run on it, by hop name.
+pub fn hop_states(facts: &Facts, chain: &RenderedChain) -> Vec<(String, HopState)> {
+    let view = View { facts, chain };
+    let local = chain.hops.iter().filter(|h| h.node == facts.node);
+    local
+        .map(|hop| (hop.name.clone(), view.hop_state(hop)))
+        .collect()
+}
+
+/// Whether a change of pod `name` or of its links can change this chain here.
+pub fn concerns(chain: &RenderedChain, name: &model::ObjectName) -> bool {
+    let ends = chain.entries.iter().chain(&chain.exits);
+    chain.hops.iter().any(|h| h.pod == *name)
+        || chain.open_destination
+        || ends.flat_map(|e| &e.pods).any(|p| p.pod == *name)
+}
+
+/// A chain as seen from this node.
+struct View<'a> {
+    facts: &'a Facts,
+    chain: &'a RenderedChain,
+}
+
+/// Which end segment.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Entry,
+    Exit,
+}
+
+impl<'a> View<'a> {
+    fn is_here(&self, node: &NodeName) -> bool {
+        self.facts.node == *node
+    }
+
+    fn last_segment(&self) -> usize {
+        self.chain.hops.len()
+    }
+
+    fn vni(&self, segment: usize) -> u32 {
+        self.chain.segments.get(segment).map_or(0, |s: &Segment| s.vni)
+    }
+
+    fn side_segment(&self, side: Side) -> usize {
+        match side {
+            Side::Entry => 0,
+            Side::Exit => self.last_segment(),
+        }
+    }
+
+    fn side_ends(&self, side: Side) -> &'a [ChainEnd] {
+        match side {
+            Side::Entry => &self.chain.entries,
+            Side::Exit => &self.chain.exits,
+        }
+    }
+
+    /// The hop that the end segment leads to.
+    fn side_hop(&self, side: Side) -> Option<&'a RenderedHop> {
+        match side {
+            Side::Entry => self.chain.hops.first(),
+            Side::Exit => self.chain.hops.last(),
+        }
+    }
+
+    fn local_end(&self, side: Side) -> Option<&'a ChainEnd> {
+        self.side_ends(side).iter().find(|e| self.is_here(&e.node))
+    }
+
+    /// The loopback of this node's end.
+    fn end_tag(&self, side: Side) -> IfTag {
+        IfTag::new(&format!("end/{}", self.vni(self.side_segment(side))))
+    }
+
+    /// The dataplane's interface to a port of a local hop; `None` while the pod is not attached.
+    fn port(&self, hop: &RenderedHop, name: &str) -> Option<IfTag> {
+        let local = self.facts.local_pod(&hop.pod)?;
+        local.interface(name)?;
+        Some(pod::tag(&local.container_id, name))
+    }
+
+    fn hop_state(&self, hop: &RenderedHop) -> HopState {
+        let is_up = |name: &str| {
+            self.port(hop, name)
+                .is_some_and(|tag| self.facts.links_up.contains(&tag))
+        };
+        let (input_up, output_up) = (is_up(&hop.input), is_up(&hop.output));
+        HopState {
+            input_up,
+            output_up,
+            bypassed: hop.on_failure == OnFailure::FailOpen && !(input_up && output_up),
+        }
+    }
+
+    /// The tunnel of a segment to another node, and how it is made; `None` while the way to that
+    /// node is not known.
+    fn tunnel(&self, segment: usize, to: &NodeName) -> Option<(IfTag, Device)> {
+        let peer = self.facts.nodes.get(to)?;
+        let vni = self.vni(segment);
+        let device = Device::Vxlan {
+            src: self.facts.uplink.as_ref()?.address.addr(),
+            dst: peer.underlay,
+            vni,
+        };
+        Some((IfTag::new(&format!("segment/{vni}/{}", peer.id)), device))
+    }
+
+    /// Nodes with ends of `side`, other than this one.
+    fn remote_end_nodes(&self, side: Side) -> BTreeSet<&'a NodeName> {
+        let nodes = self.side_ends(side).iter().map(|e| &e.node);
+        nodes.filter(|n| !self.is_here(n)).collect()
+    }
+}
+
+/// Addresses of the pods behind an end, of the family of the end itself.
+fn pod_addresses(end: &ChainEnd) -> Vec<IpAddr> {
+    let all = end.pods.iter().flat_map(|p| p.addresses.iter().copied());
+    all.filter(|a| a.is_ipv4() == end.address.is_ipv4())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
