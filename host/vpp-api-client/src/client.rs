@@ -1,5 +1,6 @@
 //! The handle programs hold.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use vpp_api::memclnt::{ControlPing, ControlPingReply, SockclntDelete};
 use vpp_api::table::{MessageTable, Missing, messages};
 use vpp_api::{
@@ -89,6 +90,14 @@ struct Shared {
     next_context: AtomicU32,
     events: broadcast::WeakSender<RawEvent>,
     ended: watch::Receiver<Option<Disconnect>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("path", &self.shared.path)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Client {
@@ -271,8 +280,12 @@ impl Client {
         let id = self.id::<M, M>()?;
         let reply = self.id::<M, C>()?;
         let shared = &self.shared;
-        let slot = Arc::clone(&shared.slots).acquire_owned().await;
-        let slot = slot.map_err(|_| disconnected::<M>(Disconnect::Closed))?;
+        let deadline = Instant::now() + shared.options.request_timeout;
+        let late = |_| RequestError::Deadline { request: M::NAME };
+        let slot = timeout_at(deadline, Arc::clone(&shared.slots).acquire_owned()).await;
+        let slot = slot
+            .map_err(late)?
+            .map_err(|_| disconnected::<M>(Disconnect::Closed))?;
         let mut frames = Vec::new();
         let context = self.put::<M, M>(id, request, &mut frames)?;
         let is_dump = C::NAME == ControlPingReply::NAME && M::NAME != ControlPing::NAME;
@@ -290,14 +303,15 @@ impl Client {
             reply,
             details,
             details_bytes_max: shared.options.details_bytes_max,
-            deadline: Instant::now() + shared.options.request_timeout,
+            deadline,
             answer,
             _slot: slot,
         };
         if shared.calls.send(Command::Call(call)).await.is_err() {
             return Err(disconnected::<M>(self.reason()));
         }
-        match receiver.await {
+        // The owner keeps the deadline too, but a call may not have reached it.
+        match timeout_at(deadline, receiver).await.map_err(late)? {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(Failure::Deadline)) => Err(RequestError::Deadline { request: M::NAME }),
             Ok(Err(Failure::TooBig)) => Err(RequestError::TooBig {

@@ -6,8 +6,8 @@
 //!
 //!     /// Which side listens.
 //!     enum MemifRole("memif_role" u32) { Master = 0 "MEMIF_ROLE_API_MASTER", }
-//!     flags TapFlags("tap_flags" u32) { GSO = 1 "TAP_API_FLAG_GSO", }      // VPP `enumflag`
-//!     bits SubIfFlags("sub_if_flags" u32) { NO_TAGS = 1 "SUB_IF_..", }     // flags VPP calls `enum`
+//!     flags Foos("foos" u8) { BAR = 1 "FOO_BAR", }      // what VPP calls `enumflag`
+//!     bits TapFlags("tap_flags" u32) { GSO = 1 "TAP_API_FLAG_GSO", }    // flags it calls `enum`
 //!     alias InterfaceIndex("interface_index" u32) {}
 //!     union AddressUnion("address_union" 16) { ip4: Ipv4Addr, ip6: Ipv6Addr }
 //!     struct Rule("acl_rule") { is_permit: u8 }
@@ -19,11 +19,11 @@
 //!     stream FooGet("foo_get" 0x12345678 => FooDetails, FooGetReply) { cursor: u32 }
 //!     cursor FooGet("foo_get" 0x12345678 => FooDetails, FooGetReply) { cursor: u32 }
 //!     reply FooReply("foo_reply" 0x12345678) { retval: Retval }
-//!     answer BareReply("bare_reply" 0x12345678) { major: u32 }             // reply without retval
+//!     answer BareReply("bare_reply" 0x12345678) { major: u32 }    // a reply without retval
 //!     details FooDetails("foo_details" 0x12345678 [client_index context]) {
-//!         count: u8 = len(items),     // on the wire only
-//!         items: [u32; count],        // a Vec<u32>
 //!         limit: u32 = 10,            // a default, as API tools fill it in
+//!         count: u8 = len(items),     // on the wire only
+//!         items: [u32; count],        // a Vec<u32>; the last field, as in VPP
 //!     }
 //!     event FooEvent("foo_event" 0x12345678) { pid: u32 }
 //! }

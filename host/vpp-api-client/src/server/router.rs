@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use vpp_api::describe::{Describe, MessageInfo, Module, Service};
+use vpp_api::describe::{MessageInfo, Module, Service};
 use vpp_api::memclnt::{
     ApiVersions, ApiVersionsReply, ControlPing, ControlPingReply, GetApiJson, GetApiJsonReply,
     GetFirstMsgId, GetFirstMsgIdReply, MemclntKeepalive, ModuleVersion, SockclntCreate,
@@ -82,7 +82,7 @@ impl<S: 'static> Router<S> {
         mut handler: impl FnMut(&mut S, M, &mut Caller<'_>) -> Result<R, ApiError> + Send + 'static,
     ) -> &mut Self
     where
-        M: Request + Describe,
+        M: Request,
         R: Into<M::Reply>,
     {
         self.route::<M>(move |table| {
@@ -95,7 +95,7 @@ impl<S: 'static> Router<S> {
     }
 
     /// Handles a request for details.
-    pub fn on_dump<M: Dump + Describe>(
+    pub fn on_dump<M: Dump>(
         &mut self,
         mut handler: impl FnMut(&mut S, M, &mut DetailsSink<'_, M::Details>) + Send + 'static,
     ) -> &mut Self {
@@ -122,7 +122,7 @@ impl<S: 'static> Router<S> {
     }
 
     /// Handles a request whose details are closed by a reply.
-    pub fn on_stream<M: Stream + Describe>(
+    pub fn on_stream<M: Stream>(
         &mut self,
         mut handler: impl FnMut(
             &mut S,
@@ -202,7 +202,7 @@ impl<S: 'static> Router<S> {
         });
     }
 
-    fn route<M: Message + Describe>(
+    fn route<M: Message>(
         &mut self,
         bind: impl FnOnce(&MessageTable) -> Handler<S> + Send + 'static,
     ) -> &mut Self {

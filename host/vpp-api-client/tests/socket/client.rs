@@ -243,8 +243,7 @@ async fn all_missing_messages_are_named_at_once() {
     };
     let error = Client::connect(&server.path(), options)
         .await
-        .err()
-        .expect("two are missing");
+        .expect_err("two are missing");
     let ConnectError::Incompatible { source, .. } = error else {
         panic!("{error}")
     };
@@ -326,8 +325,7 @@ async fn an_absent_socket_is_waited_for_and_then_named() {
     };
     let error = Client::connect(&path, options)
         .await
-        .err()
-        .expect("no one is there");
+        .expect_err("no one is there");
     assert!(error.to_string().contains("nowhere.sock"), "{error}");
 }
 

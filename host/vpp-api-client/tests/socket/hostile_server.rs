@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use vpp_api::memclnt::{ControlPing, ControlPingReply, MessageTableEntry, SockclntCreateReply};
 use vpp_api::table::{MessageTable, messages};
+use vpp_api::vlib::CliInband;
 use vpp_api::{Envelope, Message, encode, frame};
 use vpp_api_client::{Client, ConnectError, Disconnect, Options, RequestError};
 
@@ -111,6 +112,29 @@ async fn read_to_end(mut stream: UnixStream) {
 }
 
 #[tokio::test]
+async fn a_server_that_reads_nothing_cannot_hold_requests_beyond_their_deadline() {
+    let (_folder, client) = scripted(true, |stream| async move {
+        std::future::pending::<()>().await;
+        drop(stream);
+    })
+    .await;
+    let client = client.expect("registered");
+    let big = CliInband {
+        cmd: "x".repeat(512 << 10),
+    };
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let (client, big) = (client.clone(), big.clone());
+            tokio::spawn(async move { client.request(&big).await })
+        })
+        .collect();
+    for call in calls {
+        let error = call.await.expect("no panic").expect_err("no answer");
+        assert!(matches!(error, RequestError::Deadline { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn an_absurd_length_ends_the_connection() {
     let (_folder, client) = scripted(true, |mut stream| async move {
         read_frame(&mut stream).await;
@@ -202,7 +226,7 @@ async fn a_refused_or_broken_handshake_is_an_error() {
         read_to_end(stream).await;
     })
     .await;
-    let error = client.err().expect("refused");
+    let error = client.expect_err("refused");
     assert!(
         error.to_string().contains("registration refused with -1"),
         "{error}"

@@ -1,4 +1,6 @@
-//! Message tables of both sides.
+//! Message tables of both sides, and the checksums in them.
+
+mod crc;
 
 use super::{MessageTable, Missing, messages};
 use crate::frame::{self, FrameError};
