@@ -1,0 +1,144 @@
+//! A batch of frames: received ones, and those that flooding and replies add.
+
+use crate::frame::{BATCH_MAX, Frame, Tail};
+use crate::id::SwIfIndex;
+use crate::offload::Offload;
+
+/// Most frames of one batch with all clones and replies.
+const FRAMES_MAX: usize = 16 * BATCH_MAX;
+
+/// Names a frame inside its batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameId(pub(crate) u16);
+
+/// The batch has no room for another frame, or the head is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the batch is full or the head is longer than {HEAD_MAX} bytes", HEAD_MAX = crate::frame::HEAD_MAX)]
+pub struct BatchFull;
+
+/// Frames that go through the graph together. Made once per worker and used again: memory grows to the
+/// high-water mark and stays.
+#[derive(Debug)]
+pub struct Batch {
+    frames: Vec<Frame>,
+    used: usize,
+    received: usize,
+    tx: Vec<Vec<FrameId>>,
+    tx_dirty: Vec<SwIfIndex>,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Batch {
+    pub fn new() -> Self {
+        Self {
+            frames: vec![Frame::empty(); BATCH_MAX],
+            used: 0,
+            received: 0,
+            tx: Vec::new(),
+            tx_dirty: Vec::with_capacity(64),
+        }
+    }
+
+    /// Adds a received frame.
+    ///
+    /// # Errors
+    /// [`BatchFull`] after [`BATCH_MAX`] frames, or when `head` is longer than [`crate::HEAD_MAX`].
+    pub fn push(
+        &mut self,
+        rx: SwIfIndex,
+        head: &[u8],
+        tail: Option<Tail>,
+        offload: Offload,
+    ) -> Result<FrameId, BatchFull> {
+        if self.is_full() {
+            return Err(BatchFull);
+        }
+        let (id, frame) = self.spare().ok_or(BatchFull)?;
+        if !frame.reset(rx, head, tail, offload) {
+            self.used -= 1;
+            return Err(BatchFull);
+        }
+        self.received = self.used;
+        Ok(id)
+    }
+
+    /// Tells whether no more frames can be received before [`Batch::clear`].
+    pub fn is_full(&self) -> bool {
+        self.received >= BATCH_MAX
+    }
+
+    /// Number of received frames.
+    pub fn rx_len(&self) -> usize {
+        self.received
+    }
+
+    /// Forgets all frames and lists; devices may release the tails.
+    pub fn clear(&mut self) {
+        self.used = 0;
+        self.received = 0;
+        for sw_if_index in self.tx_dirty.drain(..) {
+            if let Some(list) = self.tx.get_mut(sw_if_index.0 as usize) {
+                list.clear();
+            }
+        }
+    }
+
+    /// What to transmit, per device interface, in the order of first use.
+    pub fn tx_lists(&self) -> impl Iterator<Item = (SwIfIndex, &[FrameId])> {
+        self.tx_dirty
+            .iter()
+            .filter_map(|i| Some((*i, self.tx.get(i.0 as usize)?.as_slice())))
+    }
+
+    /// The frame of an id from this batch.
+    pub fn frame(&self, id: FrameId) -> &Frame {
+        static NOTHING: std::sync::LazyLock<Frame> = std::sync::LazyLock::new(Frame::empty);
+        self.frames
+            .get(usize::from(id.0))
+            .unwrap_or_else(|| &NOTHING)
+    }
+
+    pub(crate) fn frame_mut(&mut self, id: FrameId) -> Option<&mut Frame> {
+        self.frames.get_mut(usize::from(id.0))
+    }
+
+    /// Takes an unused frame; its content is stale until reset.
+    pub(crate) fn spare(&mut self) -> Option<(FrameId, &mut Frame)> {
+        if self.used >= FRAMES_MAX {
+            return None;
+        }
+        if self.used == self.frames.len() {
+            self.frames.push(Frame::empty());
+        }
+        let id = FrameId(u16::try_from(self.used).ok()?);
+        self.used += 1;
+        Some((id, self.frames.get_mut(usize::from(id.0))?))
+    }
+
+    /// Copies a frame (head copied, tail shared).
+    pub(crate) fn copy(&mut self, of: FrameId) -> Option<FrameId> {
+        let (id, _) = self.spare()?;
+        let (old, new) = self.frames.split_at_mut_checked(usize::from(id.0))?;
+        new.first_mut()?.copy_from(old.get(usize::from(of.0))?);
+        Some(id)
+    }
+
+    pub(crate) fn transmit(&mut self, on: SwIfIndex, id: FrameId) {
+        let at = on.0 as usize;
+        if at >= self.tx.len() {
+            self.tx
+                .resize_with(at + 1, || Vec::with_capacity(BATCH_MAX));
+        }
+        if let Some(list) = self.tx.get_mut(at) {
+            if list.is_empty() {
+                self.tx_dirty.push(on);
+            }
+            list.push(id);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Counters: one writer (a worker), any number of readers, no locks.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::graph::{DropReason, NODES, NodeId};
+use crate::id::SwIfIndex;
+
+const CHUNK: usize = 64;
+const CHUNKS: usize = 1024;
+
+/// What is counted per interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfCounter {
+    RxPackets,
+    RxBytes,
+    TxPackets,
+    TxBytes,
+    Drops,
+    RxErrors,
+    TxErrors,
+    Ip4,
+    Ip6,
+}
+
+const IF_COUNTERS: usize = 9;
+
+type Row = [AtomicU64; IF_COUNTERS];
+
+/// Packets and bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Combined {
+    pub packets: u64,
+    pub bytes: u64,
+}
+
+/// The counters of one interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct InterfaceCounters {
+    pub rx: Combined,
+    pub tx: Combined,
+    pub drops: u64,
+    pub rx_errors: u64,
+    pub tx_errors: u64,
+    pub ip4: u64,
+    pub ip6: u64,
+}
+
+impl std::ops::Add for InterfaceCounters {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let sum = |a: Combined, b: Combined| Combined {
+            packets: a.packets + b.packets,
+            bytes: a.bytes + b.bytes,
+        };
+        Self {
+            rx: sum(self.rx, other.rx),
+            tx: sum(self.tx, other.tx),
+            drops: self.drops + other.drops,
+            rx_errors: self.rx_errors + other.rx_errors,
+            tx_errors: self.tx_errors + other.tx_errors,
+            ip4: self.ip4 + other.ip4,
+            ip6: self.ip6 + other.ip6,
+        }
+    }
+}
+
+/// A `(node, reason)` pair that was counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErrorCounter {
+    pub node: &'static str,
+    pub reason: &'static str,
+    pub count: u64,
+}
+
+/// How busy a node was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeCounter {
+    pub name: &'static str,
+    pub calls: u64,
+    pub vectors: u64,
+}
+
+/// The counters of one worker. Only that worker (and its devices, on its thread) adds.
+pub struct WorkerCounters {
+    interfaces: Box<[OnceLock<Box<[Row; CHUNK]>>]>,
+    errors: Box<[[AtomicU64; DropReason::COUNT]]>,
+    calls: [AtomicU64; NODES],
+    vectors: [AtomicU64; NODES],
+}
+
+impl std::fmt::Debug for WorkerCounters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WorkerCounters").finish_non_exhaustive()
+    }
+}
+
+impl Default for WorkerCounters {
+    fn default() -> Self {
+        Self {
+            interfaces: (0..CHUNKS).map(|_| OnceLock::new()).collect(),
+            errors: (0..NODES)
+                .map(|_| std::array::from_fn(|_| AtomicU64::new(0)))
+                .collect(),
+            calls: std::array::from_fn(|_| AtomicU64::new(0)),
+            vectors: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+}
+
+/// One writer, so a load and a store are enough.
+fn bump(counter: Option<&AtomicU64>, by: u64) {
+    if let Some(counter) = counter {
+        counter.store(
+            counter.load(Ordering::Relaxed).wrapping_add(by),
+            Ordering::Relaxed,
+        );
+    }
+}
+
+impl WorkerCounters {
+    /// Adds to a counter of an interface.
+    pub fn add(&self, on: SwIfIndex, which: IfCounter, by: u64) {
+        let Some(chunk) = self.interfaces.get(on.0 as usize / CHUNK) else {
+            return;
+        };
+        let rows = chunk.get_or_init(|| {
+            Box::new(std::array::from_fn(|_| {
+                std::array::from_fn(|_| AtomicU64::new(0))
+            }))
+        });
+        bump(
+            rows.get(on.0 as usize % CHUNK)
+                .and_then(|row| row.get(which as usize)),
+            by,
+        );
+    }
+
+    /// Counts receive failures of a device.
+    pub fn add_rx_error(&self, on: SwIfIndex, by: u64) {
+        self.add(on, IfCounter::RxErrors, by);
+    }
+
+    /// Counts transmit failures of a device (ring full, link down).
+    pub fn add_tx_error(&self, on: SwIfIndex, by: u64) {
+        self.add(on, IfCounter::TxErrors, by);
+    }
+
+    /// Counts packets dropped at a node.
+    pub fn add_drop(&self, node: NodeId, reason: DropReason, by: u64) {
+        bump(
+            self.errors
+                .get(node as usize)
+                .and_then(|row| row.get(reason as usize)),
+            by,
+        );
+    }
+
+    pub(crate) fn add_call(&self, node: NodeId, vectors: u64) {
+        bump(self.calls.get(node as usize), 1);
+        bump(self.vectors.get(node as usize), vectors);
+    }
+
+    fn row(&self, of: SwIfIndex) -> Option<&Row> {
+        self.interfaces
+            .get(of.0 as usize / CHUNK)?
+            .get()?
+            .get(of.0 as usize % CHUNK)
+    }
+
+    /// Reads the counters of an interface.
+    pub fn interface(&self, of: SwIfIndex) -> InterfaceCounters {
+        let Some(row) = self.row(of) else {
+            return InterfaceCounters::default();
+        };
+        let read = |which: IfCounter| {
+            row.get(which as usize)
+                .map_or(0, |c| c.load(Ordering::Relaxed))
+        };
+        InterfaceCounters {
+            rx: Combined {
+                packets: read(IfCounter::RxPackets),
+                bytes: read(IfCounter::RxBytes),
+            },
+            tx: Combined {
+                packets: read(IfCounter::TxPackets),
+                bytes: read(IfCounter::TxBytes),
+            },
+            drops: read(IfCounter::Drops),
+            rx_errors: read(IfCounter::RxErrors),
+            tx_errors: read(IfCounter::TxErrors),
+            ip4: read(IfCounter::Ip4),
+            ip6: read(IfCounter::Ip6),
+        }
+    }
+
+    /// Sets the counters of an interface to zero (an update in flight may survive).
+    pub fn clear(&self, of: SwIfIndex) {
+        for counter in self.row(of).into_iter().flatten() {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Count of one `(node, reason)` pair.
+    pub fn error(&self, node: NodeId, reason: DropReason) -> u64 {
+        self.errors
+            .get(node as usize)
+            .and_then(|row| row.get(reason as usize))
+            .map_or(0, |c| c.load(Ordering::Relaxed))
+    }
+
+    /// Calls and vectors of one node.
+    pub fn node(&self, node: NodeId) -> NodeCounter {
+        let read = |all: &[AtomicU64; NODES]| {
+            all.get(node as usize)
+                .map_or(0, |c| c.load(Ordering::Relaxed))
+        };
+        NodeCounter {
+            name: node.name(),
+            calls: read(&self.calls),
+            vectors: read(&self.vectors),
+        }
+    }
+}

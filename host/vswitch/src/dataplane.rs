@@ -1,0 +1,198 @@
+//! The writer: all configuration changes, with the effects and error codes of the VPP API.
+//!
+//! Every method leaves the tables complete, so [`Dataplane::publish`] may be called at any time; callers
+//! publish once after a burst. The cost of a change follows the objects it names: tables are persistent,
+//! and an interface or route is rebuilt alone.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use packet::MacAddr;
+
+use crate::counters::{ErrorCounter, InterfaceCounters, NodeCounter, WorkerCounters};
+use crate::error::ApiError;
+use crate::event::Notice;
+use crate::graph::{DropReason, NodeId};
+use crate::id::{Family, SwIfIndex};
+use crate::interface::InterfaceInfo;
+use crate::tables::Tables;
+use crate::tunnel::VxlanSpec;
+use crate::worker::Worker;
+
+mod abf;
+mod acl;
+mod address;
+mod forwarding;
+mod interface;
+mod l2;
+mod neighbor;
+mod pool;
+mod proxy;
+mod route;
+mod table;
+mod vxlan;
+
+use abf::AbfState;
+use neighbor::NeighborState;
+use pool::Pool;
+use route::{RouteEntry, RouteUse};
+use table::TableEntry;
+
+type Result<T, E = ApiError> = std::result::Result<T, E>;
+
+/// Notices kept for a caller that does not poll.
+const NOTICES_MAX: usize = 4096;
+
+/// The only writer of the tables.
+#[derive(Debug)]
+pub struct Dataplane {
+    tables: Tables,
+    dirty: bool,
+    interfaces: BTreeMap<SwIfIndex, InterfaceInfo>,
+    interface_pool: Pool,
+    names: BTreeMap<String, SwIfIndex>,
+    /// Lender to borrowers of unnumbered interfaces.
+    borrowers: BTreeMap<SwIfIndex, BTreeSet<SwIfIndex>>,
+    stale_addresses: Option<BTreeSet<(SwIfIndex, crate::prefix::Prefix)>>,
+    bridges: BTreeMap<u32, u32>,
+    bridge_pool: Pool,
+    macs: BTreeMap<(u32, MacAddr), SwIfIndex>,
+    vxlans: BTreeMap<SwIfIndex, VxlanSpec>,
+    ip_tables: BTreeMap<(Family, u32), TableEntry>,
+    fib_pool: Pool,
+    routes: BTreeMap<RouteUse, RouteEntry>,
+    /// Which routes have a path on an interface.
+    routes_on: BTreeSet<(SwIfIndex, RouteUse)>,
+    load_balance_pool: Pool,
+    neighbors: NeighborState,
+    acl_pool: Pool,
+    /// How often an ACL is used: on input, on output, by policies.
+    acl_uses: BTreeMap<u32, [u32; 3]>,
+    abf: AbfState,
+    nd_proxies: BTreeSet<(SwIfIndex, std::net::Ipv6Addr)>,
+    counters: Vec<Arc<WorkerCounters>>,
+    notices: VecDeque<Notice>,
+    generated_macs: u32,
+}
+
+impl Default for Dataplane {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Dataplane {
+    /// Starts with `local0` (index 0) and table 0 of both families.
+    pub fn new() -> Self {
+        let mut dataplane = Self {
+            tables: Tables::default(),
+            dirty: true,
+            interfaces: BTreeMap::new(),
+            interface_pool: Pool::default(),
+            names: BTreeMap::new(),
+            borrowers: BTreeMap::new(),
+            stale_addresses: None,
+            bridges: BTreeMap::new(),
+            bridge_pool: Pool::default(),
+            macs: BTreeMap::new(),
+            vxlans: BTreeMap::new(),
+            ip_tables: BTreeMap::new(),
+            fib_pool: Pool::default(),
+            routes: BTreeMap::new(),
+            routes_on: BTreeSet::new(),
+            load_balance_pool: Pool::default(),
+            neighbors: NeighborState::default(),
+            acl_pool: Pool::default(),
+            acl_uses: BTreeMap::new(),
+            abf: AbfState::default(),
+            nd_proxies: BTreeSet::new(),
+            counters: Vec::new(),
+            notices: VecDeque::new(),
+            generated_macs: 0,
+        };
+        dataplane.make_table(Family::V4, 0, "ipv4-VRF:0");
+        dataplane.make_table(Family::V6, 0, "ipv6-VRF:0");
+        dataplane.make_local0();
+        dataplane
+    }
+
+    /// Gives the tables as they are now; workers use them from their next batch on.
+    pub fn publish(&mut self) -> Arc<Tables> {
+        self.tables.generation += 1;
+        self.dirty = false;
+        Arc::new(self.tables.clone())
+    }
+
+    /// Tells whether anything changed since the last [`Dataplane::publish`].
+    pub const fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Makes a worker whose counters are part of this dataplane's.
+    pub fn new_worker(&mut self) -> Worker {
+        let counters = Arc::new(WorkerCounters::default());
+        self.counters.push(Arc::clone(&counters));
+        Worker::new(counters)
+    }
+
+    /// Takes the next thing that subscribers should know.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    fn notify(&mut self, notice: Notice) {
+        if self.notices.len() == NOTICES_MAX {
+            self.notices.pop_front();
+        }
+        self.notices.push_back(notice);
+    }
+
+    /// Counters of an interface, summed over the workers.
+    pub fn interface_counters(&self, of: SwIfIndex) -> InterfaceCounters {
+        self.counters
+            .iter()
+            .fold(InterfaceCounters::default(), |sum, c| sum + c.interface(of))
+    }
+
+    /// Sets the counters of an interface to zero.
+    pub fn clear_counters(&self, of: SwIfIndex) {
+        self.counters.iter().for_each(|c| c.clear(of));
+    }
+
+    /// All drop counters that are not zero, summed over the workers.
+    pub fn error_counters(&self) -> Vec<ErrorCounter> {
+        let pairs = NodeId::ALL
+            .iter()
+            .flat_map(|node| DropReason::ALL.iter().map(move |reason| (*node, *reason)));
+        pairs
+            .map(|(node, reason)| ErrorCounter {
+                node: node.name(),
+                reason: reason.name(),
+                count: self.counters.iter().map(|c| c.error(node, reason)).sum(),
+            })
+            .filter(|c| c.count > 0)
+            .collect()
+    }
+
+    /// Calls and vectors of every node, summed over the workers.
+    pub fn node_counters(&self) -> Vec<NodeCounter> {
+        let sum = |node: &NodeId| {
+            let each = self.counters.iter().map(|c| c.node(*node));
+            let (calls, vectors) = each.fold((0, 0), |(a, b), c| (a + c.calls, b + c.vectors));
+            NodeCounter {
+                name: node.name(),
+                calls,
+                vectors,
+            }
+        };
+        NodeId::ALL.iter().map(sum).collect()
+    }
+
+    /// The counters of each worker.
+    pub fn worker_counters(&self) -> &[Arc<WorkerCounters>] {
+        &self.counters
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,357 @@
+//! Interfaces: life cycle, state, names, MTU.
+
+use std::net::Ipv6Addr;
+use std::sync::Arc;
+
+use packet::MacAddr;
+
+use super::{Dataplane, Result};
+use crate::error::ApiError;
+use crate::event::Notice;
+use crate::id::{Family, SwIfIndex};
+use crate::interface::{DeviceSpec, Interface, InterfaceInfo, InterfaceKind, L2Config, LinkMode};
+
+/// MTU of interfaces that are not devices.
+const MTU_DEFAULT: u16 = 9000;
+
+impl Dataplane {
+    /// Attaches a device.
+    ///
+    /// # Errors
+    /// [`ApiError::IfAlreadyExists`] when the name is taken.
+    pub fn create_device_interface(&mut self, spec: DeviceSpec) -> Result<SwIfIndex> {
+        let mut info = blank(spec.name, spec.dev_type, InterfaceKind::Device);
+        info.mode = spec.mode;
+        info.link_mtu = spec.link_mtu;
+        info.link_up = spec.link_up;
+        info.mac = if spec.mac.is_zero() {
+            self.generate_mac()
+        } else {
+            spec.mac
+        };
+        self.add_interface(info)
+    }
+
+    /// Detaches a device, with everything configured on it.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidSwIfIndex`] when it is not a device.
+    pub fn delete_interface(&mut self, index: SwIfIndex) -> Result<()> {
+        match self.interface(index)?.kind {
+            InterfaceKind::Device => self.remove_interface(index),
+            InterfaceKind::Local | InterfaceKind::Loopback { .. } | InterfaceKind::Vxlan { .. } => {
+                Err(ApiError::InvalidSwIfIndex)
+            }
+        }
+    }
+
+    /// Makes a loopback; a zero `mac` means a generated one.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidRegistration`] when the instance is taken.
+    pub fn create_loopback(&mut self, mac: MacAddr, instance: Option<u32>) -> Result<SwIfIndex> {
+        let name_of = |n: u32| format!("loop{n}");
+        let instance = match instance {
+            Some(n) if self.names.contains_key(&name_of(n)) => {
+                return Err(ApiError::InvalidRegistration);
+            }
+            Some(n) => n,
+            None => (0..)
+                .find(|n| !self.names.contains_key(&name_of(*n)))
+                .unwrap_or(0),
+        };
+        let mut info = blank(
+            name_of(instance),
+            "Loopback",
+            InterfaceKind::Loopback { instance },
+        );
+        info.link_up = true;
+        info.mac = if mac.is_zero() {
+            let [.., a, b] = instance.to_be_bytes();
+            MacAddr([0xde, 0xad, 0, 0, a, b])
+        } else {
+            mac
+        };
+        self.add_interface(info)
+    }
+
+    /// # Errors
+    /// [`ApiError::InvalidSwIfIndex`] when it is not a loopback.
+    pub fn delete_loopback(&mut self, index: SwIfIndex) -> Result<()> {
+        match self.interface(index)?.kind {
+            InterfaceKind::Loopback { .. } => self.remove_interface(index),
+            InterfaceKind::Local | InterfaceKind::Device | InterfaceKind::Vxlan { .. } => {
+                Err(ApiError::InvalidSwIfIndex)
+            }
+        }
+    }
+
+    /// Sets the administrative state.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidSwIfIndex`].
+    pub fn set_flags(&mut self, index: SwIfIndex, admin_up: bool) -> Result<()> {
+        let info = self.info_mut(index)?;
+        if std::mem::replace(&mut info.admin_up, admin_up) != admin_up {
+            self.refresh(index);
+            self.reinstall_routes_on(index);
+            self.notify_flags(index);
+        }
+        Ok(())
+    }
+
+    /// Sets the link state, as the device layer sees it.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidSwIfIndex`].
+    pub fn set_link(&mut self, index: SwIfIndex, up: bool) -> Result<()> {
+        let info = self.info_mut(index)?;
+        if std::mem::replace(&mut info.link_up, up) != up {
+            self.notify_flags(index);
+        }
+        Ok(())
+    }
+
+    /// Sets the biggest frame of the device.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidSwIfIndex`], [`ApiError::InvalidValue`] for zero.
+    pub fn hw_set_mtu(&mut self, index: SwIfIndex, mtu: u16) -> Result<()> {
+        let info = self.info_mut(index)?;
+        if mtu == 0 {
+            return Err(ApiError::InvalidValue);
+        }
+        info.link_mtu = mtu;
+        self.refresh(index);
+        Ok(())
+    }
+
+    /// Sets the MTU of L3, IPv4, IPv6 and MPLS packets; zero in the last three means "as L3".
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidSwIfIndex`].
+    pub fn set_mtu(&mut self, index: SwIfIndex, mtu: [u32; 4]) -> Result<()> {
+        self.info_mut(index)?.mtu = mtu;
+        self.refresh(index);
+        Ok(())
+    }
+
+    /// # Errors
+    /// [`ApiError::InvalidSwIfIndex`]; [`ApiError::InvalidValue`] for a group address.
+    pub fn set_mac(&mut self, index: SwIfIndex, mac: MacAddr) -> Result<()> {
+        let info = self.info_mut(index)?;
+        if mac.is_multicast() || mac.is_zero() {
+            return Err(ApiError::InvalidValue);
+        }
+        info.mac = mac;
+        info.link_local = mac.to_link_local();
+        self.refresh(index);
+        self.rewrite_adjacencies_on(index);
+        self.refresh_bvi_mac(index);
+        Ok(())
+    }
+
+    /// # Errors
+    /// [`ApiError::InvalidSwIfIndex`], [`ApiError::IfAlreadyExists`].
+    pub fn set_name(&mut self, index: SwIfIndex, name: &str) -> Result<()> {
+        let old = self.interface(index)?.name.clone();
+        match self.names.get(name) {
+            Some(other) if *other != index => return Err(ApiError::IfAlreadyExists),
+            _ => {}
+        }
+        self.names.remove(&old);
+        self.names.insert(name.to_owned(), index);
+        name.clone_into(&mut self.info_mut(index)?.name);
+        Ok(())
+    }
+
+    /// Sets or clears the tag.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidSwIfIndex`]; [`ApiError::InvalidValue`] for an empty tag.
+    pub fn tag(&mut self, index: SwIfIndex, is_add: bool, tag: &str) -> Result<()> {
+        let info = self.info_mut(index)?;
+        if is_add && tag.is_empty() {
+            return Err(ApiError::InvalidValue);
+        }
+        if is_add {
+            tag.clone_into(&mut info.tag)
+        } else {
+            info.tag.clear()
+        }
+        Ok(())
+    }
+
+    /// All interfaces in index order.
+    pub fn interfaces(&self) -> impl Iterator<Item = &InterfaceInfo> {
+        self.interfaces.values()
+    }
+
+    /// # Errors
+    /// [`ApiError::InvalidSwIfIndex`].
+    pub fn interface(&self, index: SwIfIndex) -> Result<&InterfaceInfo> {
+        self.interfaces
+            .get(&index)
+            .ok_or(ApiError::InvalidSwIfIndex)
+    }
+
+    pub fn interface_by_name(&self, name: &str) -> Option<SwIfIndex> {
+        self.names.get(name).copied()
+    }
+
+    pub(super) fn info_mut(&mut self, index: SwIfIndex) -> Result<&mut InterfaceInfo> {
+        self.dirty = true;
+        self.interfaces
+            .get_mut(&index)
+            .ok_or(ApiError::InvalidSwIfIndex)
+    }
+
+    pub(super) fn make_local0(&mut self) {
+        let mut info = blank("local0".to_owned(), "local", InterfaceKind::Local);
+        info.link_mtu = 0;
+        // Cannot fail: nothing exists yet.
+        let _ = self.add_interface(info);
+    }
+
+    pub(super) fn add_interface(&mut self, mut info: InterfaceInfo) -> Result<SwIfIndex> {
+        if self.names.contains_key(&info.name) {
+            return Err(ApiError::IfAlreadyExists);
+        }
+        let index = SwIfIndex(self.interface_pool.take());
+        info.sw_if_index = index;
+        info.link_local = info.mac.to_link_local();
+        if info.mtu == [0; 4] {
+            info.mtu = [u32::from(info.link_mtu), 0, 0, 0];
+        }
+        self.names.insert(info.name.clone(), index);
+        self.interfaces.insert(index, info);
+        self.clear_counters(index);
+        self.refresh(index);
+        Ok(index)
+    }
+
+    pub(super) fn remove_interface(&mut self, index: SwIfIndex) -> Result<()> {
+        let borrowers = self.borrowers.get(&index).cloned().unwrap_or_default();
+        for borrower in borrowers {
+            self.set_unnumbered(borrower, None)?;
+        }
+        self.set_unnumbered(index, None)?;
+        self.leave_l2(index)?;
+        self.remove_xconnects_to(index);
+        self.acl_interface_set_acl_list(index, &[], &[])?;
+        self.detach_abf_of(index);
+        self.remove_neighbors_on(index);
+        self.del_all_addresses(index)?;
+        self.forget_paths_on(index);
+        self.nd_proxies.retain(|(on, _)| *on != index);
+        if let Some(info) = self.interfaces.remove(&index) {
+            self.names.remove(&info.name);
+        }
+        self.tables.interfaces.remove(index.0);
+        self.interface_pool.give_back(index.0);
+        self.dirty = true;
+        self.notify(Notice::InterfaceDeleted { sw_if_index: index });
+        Ok(())
+    }
+
+    pub(super) fn generate_mac(&mut self) -> MacAddr {
+        self.generated_macs += 1;
+        let [a, b, c, d] = self.generated_macs.to_be_bytes();
+        MacAddr([0x02, 0xfe, a, b, c, d])
+    }
+
+    fn notify_flags(&mut self, index: SwIfIndex) {
+        if let Some(info) = self.interfaces.get(&index) {
+            let (admin_up, link_up) = (info.admin_up, info.link_up);
+            self.notify(Notice::InterfaceFlags {
+                sw_if_index: index,
+                admin_up,
+                link_up,
+            });
+        }
+    }
+
+    /// Rebuilds what the data path sees of an interface, and of those that borrow its addresses.
+    pub(super) fn refresh(&mut self, index: SwIfIndex) {
+        self.refresh_one(index);
+        for borrower in self.borrowers.get(&index).cloned().unwrap_or_default() {
+            self.refresh_one(borrower);
+        }
+    }
+
+    fn refresh_one(&mut self, index: SwIfIndex) {
+        let Some(info) = self.interfaces.get(&index) else {
+            return;
+        };
+        let lender = info.unnumbered.and_then(|l| self.interfaces.get(&l));
+        let addresses: Arc<[_]> = lender
+            .map_or(&info.addresses, |l| &l.addresses)
+            .as_slice()
+            .into();
+        let own = |value: u32| {
+            if value == 0 {
+                info.mtu.first().copied().unwrap_or(0)
+            } else {
+                value
+            }
+        };
+        let [_, mtu4, mtu6, _] = info.mtu;
+        let has = |family| info.addresses_of(family).next().is_some() || info.unnumbered.is_some();
+        let interface = Interface {
+            kind: info.kind,
+            mode: info.mode,
+            admin_up: info.admin_up,
+            mac: info.mac,
+            mtu4: own(mtu4),
+            mtu6: own(mtu6),
+            mtu_link: u32::from(info.link_mtu).max(info.mtu.first().copied().unwrap_or(0)),
+            l2: info.l2,
+            fib4: self.fib_index(Family::V4, info.table4),
+            fib6: self.fib_index(Family::V6, info.table6),
+            ip4_enabled: info.ip4_enabled || has(Family::V4),
+            ip6_enabled: info.ip6_enabled || has(Family::V6),
+            addresses,
+            link_local: info.link_local,
+            acl_in: info.acl_in.as_slice().into(),
+            acl_out: info.acl_out.as_slice().into(),
+            abf4: self.abf_entries(index, Family::V4).into(),
+            abf6: self.abf_entries(index, Family::V6).into(),
+            proxy_arp: info.proxy_arp,
+            nd_proxy: self
+                .nd_proxies
+                .range((index, Ipv6Addr::UNSPECIFIED)..)
+                .take_while(|(on, _)| *on == index)
+                .map(|(_, ip)| *ip)
+                .collect(),
+        };
+        self.tables.interfaces.set(index.0, Arc::new(interface));
+        self.dirty = true;
+    }
+}
+
+pub(super) fn blank(name: String, dev_type: &'static str, kind: InterfaceKind) -> InterfaceInfo {
+    InterfaceInfo {
+        sw_if_index: SwIfIndex::NONE,
+        name,
+        dev_type,
+        tag: String::new(),
+        kind,
+        mode: LinkMode::Ethernet,
+        mac: MacAddr::ZERO,
+        admin_up: false,
+        link_up: false,
+        link_mtu: MTU_DEFAULT,
+        mtu: [0; 4],
+        addresses: Vec::new(),
+        unnumbered: None,
+        table4: 0,
+        table6: 0,
+        ip4_enabled: false,
+        ip6_enabled: false,
+        link_local: Ipv6Addr::UNSPECIFIED,
+        l2: L2Config::L3,
+        acl_in: Vec::new(),
+        acl_out: Vec::new(),
+        proxy_arp: false,
+    }
+}

@@ -1,0 +1,140 @@
+//! Data-path objects: what a lookup leads to. Values here are indexes into [`crate::Tables`].
+
+use std::net::IpAddr;
+
+use packet::MacAddr;
+
+use crate::id::SwIfIndex;
+
+/// What happens to a packet after a lookup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dpo {
+    Drop,
+    /// Answer with ICMP unreachable.
+    Unreachable,
+    /// Answer with ICMP "administratively prohibited".
+    Prohibit,
+    /// The packet is for the switch itself.
+    Local,
+    /// The destination is on this link: find or ask for the neighbour.
+    Glean(SwIfIndex),
+    /// Send to this neighbour: index of an [`Adjacency`].
+    Adjacency(u32),
+    /// Look the destination up again in another FIB (index).
+    Lookup(u32),
+    /// Look the next hop up in a FIB (index). Recursion is resolved per packet, so a change of the
+    /// resolving route costs nothing here however many routes depend on it.
+    Recursive {
+        fib: u32,
+        next_hop: IpAddr,
+    },
+}
+
+/// Choices of a route, spread by weight over a power of two of buckets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadBalance {
+    buckets: Box<[Dpo]>,
+}
+
+const BUCKETS_MAX: usize = 512;
+
+impl LoadBalance {
+    /// Spreads the choices so that each gets buckets in proportion to its weight (at least one).
+    pub fn new(choices: &[(Dpo, u8)]) -> Self {
+        let total: usize = choices.iter().map(|(_, w)| usize::from((*w).max(1))).sum();
+        if choices.len() <= 1 {
+            return Self {
+                buckets: choices
+                    .first()
+                    .map_or(vec![Dpo::Drop], |(d, _)| vec![*d])
+                    .into(),
+            };
+        }
+        let equal = choices
+            .windows(2)
+            .all(|w| matches!(w, [a, b] if a.1 == b.1));
+        let least = choices.len().next_power_of_two();
+        let exact = equal && least == choices.len();
+        let wanted = if exact {
+            least
+        } else {
+            (total * 4).max(least * 16).next_power_of_two()
+        };
+        let size = wanted.min(BUCKETS_MAX).max(least);
+        let mut buckets = Vec::with_capacity(size);
+        let mut seen = 0;
+        for (dpo, weight) in choices {
+            seen += usize::from((*weight).max(1));
+            let upto = (seen * size + total / 2) / total;
+            let upto = upto.max(buckets.len() + 1).min(size);
+            buckets.resize(upto.max(buckets.len()), *dpo);
+        }
+        Self {
+            buckets: buckets.into(),
+        }
+    }
+
+    /// Chooses by flow hash; `hash` is asked for only when there is a choice.
+    pub fn choose(&self, hash: impl FnOnce() -> u32) -> Dpo {
+        if let [only] = &*self.buckets {
+            return *only;
+        }
+        let at = hash() as usize % self.buckets.len().max(1);
+        self.buckets.get(at).copied().unwrap_or(Dpo::Drop)
+    }
+
+    pub fn buckets(&self) -> &[Dpo] {
+        &self.buckets
+    }
+}
+
+/// A neighbour on a link, known or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adjacency {
+    pub sw_if_index: SwIfIndex,
+    pub next_hop: IpAddr,
+    /// Destination and source address of the rewrite; `None` = incomplete, ask first.
+    pub rewrite: Option<Rewrite>,
+}
+
+/// What is put in front of an IP packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rewrite {
+    Ethernet {
+        dst: MacAddr,
+        src: MacAddr,
+    },
+    /// The link carries bare IP packets.
+    None,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shares(choices: &[(Dpo, u8)]) -> Vec<usize> {
+        let lb = LoadBalance::new(choices);
+        choices
+            .iter()
+            .map(|(d, _)| lb.buckets().iter().filter(|b| *b == d).count())
+            .collect()
+    }
+
+    #[test]
+    fn buckets_follow_the_weights() {
+        let adj = Dpo::Adjacency;
+        assert_eq!(shares(&[(adj(1), 1)]), [1]);
+        assert_eq!(shares(&[(adj(1), 1), (adj(2), 1)]), [1, 1]);
+        assert_eq!(shares(&[(adj(1), 3), (adj(2), 1)]), [24, 8]);
+        assert_eq!(LoadBalance::new(&[]).buckets(), [Dpo::Drop]);
+        for weights in [[255u8, 1, 1], [1, 255, 1], [1, 1, 255]] {
+            let choices: Vec<_> = weights
+                .iter()
+                .enumerate()
+                .map(|(i, w)| (adj(i as u32), *w))
+                .collect();
+            let got = shares(&choices);
+            assert!(got.iter().all(|n| *n > 0), "{got:?}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What a refused change answers, with the codes of VPP's API.
+
+/// Why the writer refused a change. [`ApiError::retval`] is the code a VPP client sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    #[error("unspecified error")]
+    Unspecified,
+    #[error("no such interface")]
+    InvalidSwIfIndex,
+    #[error("no such FIB table")]
+    NoSuchFib,
+    #[error("no such entry")]
+    NoSuchEntry,
+    #[error("invalid value")]
+    InvalidValue,
+    #[error("invalid value in the second field")]
+    InvalidValue2,
+    #[error("not implemented")]
+    Unimplemented,
+    #[error("already registered or taken")]
+    InvalidRegistration,
+    #[error("no paths in the route")]
+    NoPathsInRoute,
+    #[error("invalid source address")]
+    InvalidSrcAddress,
+    #[error("invalid destination address")]
+    InvalidDstAddress,
+    #[error("the address is not on the interface")]
+    AddressNotFoundForInterface,
+    #[error("invalid interface")]
+    InvalidInterface,
+    #[error("invalid argument")]
+    InvalidArgument,
+    #[error("the tunnel exists")]
+    TunnelExists,
+    #[error("the interface exists")]
+    IfAlreadyExists,
+    #[error("source and destination are the same")]
+    SameSrcDst,
+    #[error("the address is already in use")]
+    AddressInUse,
+    #[error("an address is present on the interface")]
+    AddressFoundForInterface,
+    #[error("the entry exists")]
+    EntryAlreadyExists,
+    #[error("the bridge domain exists")]
+    BdAlreadyExists,
+    #[error("the bridge domain is in use")]
+    BdInUse,
+    #[error("bridge domain 0 cannot be modified")]
+    BdNotModifiable,
+    #[error("bridge domain id is above 2^24-1")]
+    BdIdExceedMax,
+    #[error("unsupported")]
+    Unsupported,
+    #[error("the ACL is applied on input")]
+    AclInUseInbound,
+    #[error("the ACL is applied on output")]
+    AclInUseOutbound,
+    #[error("the instance number is in use")]
+    InstanceInUse,
+    #[error("the ACL is used by another feature")]
+    AclInUseByLookup,
+    #[error("not an Ethernet interface")]
+    NonEthernet,
+    #[error("the bridge domain has a BVI already")]
+    BdAlreadyHasBvi,
+    #[error("the limit is reached")]
+    LimitExceeded,
+    #[error("invalid prefix length")]
+    InvalidPrefixLength,
+}
+
+impl ApiError {
+    /// The code of this error in the VPP API.
+    pub const fn retval(self) -> i32 {
+        match self {
+            Self::Unspecified => -1,
+            Self::InvalidSwIfIndex => -2,
+            Self::NoSuchFib => -3,
+            Self::NoSuchEntry => -6,
+            Self::InvalidValue => -7,
+            Self::InvalidValue2 => -8,
+            Self::Unimplemented => -9,
+            Self::InvalidRegistration => -31,
+            Self::NoPathsInRoute => -52,
+            Self::InvalidSrcAddress => -57,
+            Self::InvalidDstAddress => -58,
+            Self::AddressNotFoundForInterface => -60,
+            Self::InvalidInterface => -71,
+            Self::InvalidArgument => -73,
+            Self::TunnelExists => -75,
+            Self::IfAlreadyExists => -79,
+            Self::SameSrcDst => -82,
+            Self::AddressInUse => -105,
+            Self::AddressFoundForInterface => -114,
+            Self::EntryAlreadyExists => -116,
+            Self::BdAlreadyExists => -119,
+            Self::BdInUse => -120,
+            Self::BdNotModifiable => -121,
+            Self::BdIdExceedMax => -122,
+            Self::Unsupported => -126,
+            Self::AclInUseInbound => -142,
+            Self::AclInUseOutbound => -143,
+            Self::InstanceInUse => -147,
+            Self::AclInUseByLookup => -149,
+            Self::NonEthernet => -151,
+            Self::BdAlreadyHasBvi => -152,
+            Self::LimitExceeded => -162,
+            Self::InvalidPrefixLength => -171,
+        }
+    }
+}

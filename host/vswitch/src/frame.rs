@@ -1,0 +1,306 @@
+//! A frame: an own, editable head and an opaque tail that stays with the device.
+//!
+//! The head is copied once from the device's memory, so a hostile peer that shares that memory cannot
+//! change a header between check and use. Encapsulation and rewriting edit the head only.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::id::SwIfIndex;
+use crate::offload::{Offload, Tunnel};
+
+/// Free bytes in front of a received head, for encapsulation.
+pub const HEADROOM: usize = 96;
+/// Most bytes of a packet that are copied to the head.
+pub const HEAD_MAX: usize = 192;
+/// Most frames received into one batch.
+pub const BATCH_MAX: usize = 256;
+
+const HEAD_SIZE: usize = HEADROOM + HEAD_MAX;
+
+/// Bytes behind the head that the device holds until the batch ends. The graph never reads them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tail {
+    pub slot: u32,
+    pub offset: u32,
+    pub len: u32,
+}
+
+/// A packet on its way through the graph.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    bytes: [u8; HEAD_SIZE],
+    start: u16,
+    end: u16,
+    /// The rest of the packet, behind the head.
+    pub tail: Option<Tail>,
+    /// Interface the frame is considered received on; encapsulation and bridging change it.
+    pub rx: SwIfIndex,
+    /// Work that was left to a device.
+    pub offload: Offload,
+    pub(crate) meta: Meta,
+}
+
+/// What nodes tell each other about a frame.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Meta {
+    /// Interface to transmit on.
+    pub(crate) tx: SwIfIndex,
+    /// Offset of the L3 header from the start of the head.
+    pub(crate) l3: u16,
+    /// Next hop that the last lookup arrived at (the destination itself when attached).
+    pub(crate) next_hop: IpAddr,
+    /// Encapsulations, decapsulations and re-entries so far: bounds loops.
+    pub(crate) turns: u8,
+    /// Split-horizon group of the bridge port it came in by.
+    pub(crate) shg: u8,
+    /// Adjacency or load balance chosen by the last lookup.
+    pub(crate) object: u32,
+    /// FIB (index in the tables) to look up in.
+    pub(crate) fib: u32,
+    /// Packet number in the trace, 0 = not traced.
+    pub(crate) trace: u32,
+    /// The switch itself made this packet.
+    pub(crate) local: bool,
+}
+
+impl Default for Meta {
+    fn default() -> Self {
+        Self {
+            tx: SwIfIndex::NONE,
+            l3: 0,
+            next_hop: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            turns: 0,
+            shg: 0,
+            object: 0,
+            fib: 0,
+            trace: 0,
+            local: false,
+        }
+    }
+}
+
+impl Frame {
+    pub(crate) fn empty() -> Self {
+        Self {
+            bytes: [0; HEAD_SIZE],
+            start: 0,
+            end: 0,
+            tail: None,
+            rx: SwIfIndex::NONE,
+            offload: Offload::default(),
+            meta: Meta::default(),
+        }
+    }
+
+    /// Forgets everything and takes `head` as the start of a new packet; `false` when it is too long.
+    pub(crate) fn reset(
+        &mut self,
+        rx: SwIfIndex,
+        head: &[u8],
+        tail: Option<Tail>,
+        offload: Offload,
+    ) -> bool {
+        let Some(room) = self.bytes.get_mut(HEADROOM..HEADROOM + head.len()) else {
+            return false;
+        };
+        room.copy_from_slice(head);
+        self.start = HEADROOM as u16;
+        self.end = index(HEADROOM + head.len());
+        self.tail = tail.filter(|t| t.len > 0);
+        self.rx = rx;
+        self.offload = offload;
+        self.meta = Meta::default();
+        true
+    }
+
+    /// Becomes a copy of `other` (its head is copied, its tail shared).
+    pub(crate) fn copy_from(&mut self, other: &Self) {
+        let range = usize::from(other.start)..usize::from(other.end);
+        if let (Some(to), Some(from)) = (self.bytes.get_mut(range.clone()), other.bytes.get(range))
+        {
+            to.copy_from_slice(from);
+        }
+        (self.start, self.end, self.tail, self.rx) = (other.start, other.end, other.tail, other.rx);
+        (self.offload, self.meta) = (other.offload, other.meta);
+    }
+
+    /// Becomes a packet that the switch makes, keeping its trace and its count of turns.
+    pub(crate) fn replace(&mut self, head: &[u8]) {
+        let (rx, trace, turns) = (self.rx, self.meta.trace, self.meta.turns);
+        self.reset(rx, head, None, Offload::default());
+        self.meta = Meta {
+            trace,
+            turns,
+            local: true,
+            ..Meta::default()
+        };
+    }
+
+    /// Length of the L3 packets this frame becomes on the wire: segments count, not the super-frame.
+    pub(crate) fn l3_wire_len(&self) -> usize {
+        let len = self.l3_len();
+        if !self.offload.gso.is_some() {
+            return len;
+        }
+        let headers = usize::from(self.offload.hdr_len.saturating_sub(self.meta.l3));
+        len.min(headers + usize::from(self.offload.gso_size))
+    }
+
+    /// Removes everything in front of the L3 header; `false` when the head is shorter.
+    pub(crate) fn strip_l2(&mut self) -> bool {
+        let ok = self.pull(usize::from(self.meta.l3));
+        self.meta.l3 = 0;
+        ok
+    }
+
+    /// First bytes of the packet.
+    pub fn head(&self) -> &[u8] {
+        self.bytes
+            .get(usize::from(self.start)..usize::from(self.end))
+            .unwrap_or(&[])
+    }
+
+    /// First bytes of the packet, editable.
+    pub fn head_mut(&mut self) -> &mut [u8] {
+        self.bytes
+            .get_mut(usize::from(self.start)..usize::from(self.end))
+            .unwrap_or(&mut [])
+    }
+
+    /// Length of head and tail, in bytes.
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "a packet length, not a container"
+    )]
+    pub fn len(&self) -> usize {
+        usize::from(self.end - self.start) + self.tail.map_or(0, |t| t.len as usize)
+    }
+
+    /// Length of the head, in bytes.
+    pub(crate) fn head_len(&self) -> usize {
+        usize::from(self.end - self.start)
+    }
+
+    /// Bytes of the head from the L3 header on.
+    pub(crate) fn l3(&self) -> &[u8] {
+        self.head().get(usize::from(self.meta.l3)..).unwrap_or(&[])
+    }
+
+    /// Bytes of the head from the L3 header on, editable.
+    pub(crate) fn l3_mut(&mut self) -> &mut [u8] {
+        let at = usize::from(self.meta.l3);
+        self.head_mut().get_mut(at..).unwrap_or(&mut [])
+    }
+
+    /// Length of head and tail from the L3 header on, in bytes.
+    pub(crate) fn l3_len(&self) -> usize {
+        self.len().saturating_sub(usize::from(self.meta.l3))
+    }
+
+    /// Adds `n` bytes in front and gives them; `None` when the headroom is used up.
+    pub(crate) fn push(&mut self, n: usize) -> Option<&mut [u8]> {
+        let start = usize::from(self.start).checked_sub(n)?;
+        self.shift_offload(i32::try_from(n).ok()?);
+        self.start = index(start);
+        self.head_mut().get_mut(..n)
+    }
+
+    /// Removes `n` bytes in front; `false` (and no change) when the head is shorter.
+    pub(crate) fn pull(&mut self, n: usize) -> bool {
+        if n > self.head_len() {
+            return false;
+        }
+        self.shift_offload(-i32::try_from(n).unwrap_or(0));
+        self.start = index(usize::from(self.start) + n);
+        true
+    }
+
+    /// Cuts the packet at `len` bytes: link padding behind an IP packet.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        let head = self.head_len();
+        if len <= head {
+            self.end = index(usize::from(self.start) + len);
+            self.tail = None;
+        } else if let Some(tail) = &mut self.tail {
+            tail.len = tail.len.min(u32::try_from(len - head).unwrap_or(u32::MAX));
+        }
+    }
+
+    fn shift_offload(&mut self, by: i32) {
+        let shift = |at: u16| u16::try_from(i32::from(at) + by).ok();
+        let offload = &mut self.offload;
+        if offload.needs_csum {
+            match shift(offload.csum_start) {
+                Some(at) => offload.csum_start = at,
+                None => offload.needs_csum = false,
+            }
+        }
+        if offload.gso.is_some() {
+            offload.hdr_len = shift(offload.hdr_len).unwrap_or(0);
+        }
+        let both = |l3, inner_l3| Some((shift(l3)?, shift(inner_l3)?));
+        offload.tunnel = match offload.tunnel {
+            Tunnel::None => Tunnel::None,
+            Tunnel::V4 { l3, inner_l3 } => both(l3, inner_l3)
+                .map_or(Tunnel::None, |(l3, inner_l3)| Tunnel::V4 { l3, inner_l3 }),
+            Tunnel::V6 { l3, inner_l3 } => both(l3, inner_l3)
+                .map_or(Tunnel::None, |(l3, inner_l3)| Tunnel::V6 { l3, inner_l3 }),
+        };
+    }
+}
+
+const fn index(at: usize) -> u16 {
+    debug_assert!(at <= HEAD_SIZE);
+    (at & 0xffff) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn push_and_pull_move_the_checksum_start() {
+        let mut frame = Frame::empty();
+        let offload = Offload {
+            needs_csum: true,
+            csum_start: 34,
+            csum_offset: 16,
+            ..Offload::default()
+        };
+        assert!(frame.reset(
+            SwIfIndex(1),
+            &[7; 60],
+            Some(Tail {
+                slot: 1,
+                offset: 0,
+                len: 40
+            }),
+            offload
+        ));
+        frame.push(50).unwrap().fill(9);
+        assert_eq!(
+            (frame.len(), frame.offload.csum_start, frame.head()[50]),
+            (150, 84, 7)
+        );
+        assert!(frame.pull(50));
+        assert_eq!((frame.len(), frame.offload.csum_start), (100, 34));
+        assert!(!frame.pull(61));
+        assert!(frame.push(HEADROOM + 1).is_none());
+        frame.truncate(80);
+        assert_eq!(
+            frame.tail,
+            Some(Tail {
+                slot: 1,
+                offset: 0,
+                len: 20
+            })
+        );
+        frame.truncate(10);
+        assert_eq!((frame.len(), frame.tail), (10, None));
+    }
+
+    #[test]
+    fn a_head_that_is_too_long_is_refused() {
+        assert!(!Frame::empty().reset(SwIfIndex(1), &[0; HEAD_MAX + 1], None, Offload::default()));
+    }
+}

@@ -1,0 +1,68 @@
+//! Classifies a frame by the mode of its interface and its EtherType.
+//! Next: `l2-input` for switched interfaces; `ip4-input`, `ip6-input`, `arp-input` for routed ones.
+
+use packet::ethernet::{self, Ethernet};
+
+use crate::frame::Frame;
+use crate::graph::{DropReason, Env, Next, NodeId};
+use crate::interface::{Interface, L2Config};
+
+pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
+    let Some(interface) = env.tables.interface(frame.rx) else {
+        return Next::Drop(DropReason::NoInterface);
+    };
+    if !interface.admin_up {
+        return Next::Drop(DropReason::InterfaceDown);
+    }
+    if !interface.is_ethernet() {
+        frame.meta.l3 = 0;
+        return by_version(interface, frame);
+    }
+    let Ok(header) = Ethernet::new_checked(frame.head()) else {
+        return Next::Drop(DropReason::Truncated);
+    };
+    let kind = header.ethertype();
+    let dst = header.dst();
+    frame.meta.l3 = ethernet::HEADER_LEN as u16;
+    match interface.l2 {
+        L2Config::Xconnect(_) | L2Config::Bridge { bvi: false, .. } => {
+            return Next::To(NodeId::L2Input);
+        }
+        L2Config::L3 | L2Config::Bridge { bvi: true, .. } => {}
+    }
+    if dst != interface.mac && !dst.is_multicast() {
+        return Next::Drop(DropReason::MacMismatch);
+    }
+    match kind {
+        ethernet::IPV4 => ip4(interface),
+        ethernet::IPV6 => ip6(interface),
+        ethernet::ARP => Next::To(NodeId::ArpInput),
+        ethernet::VLAN | ethernet::QINQ => Next::Drop(DropReason::UnknownVlan),
+        _ => Next::Drop(DropReason::UnknownEthertype),
+    }
+}
+
+/// Chooses the IP version of a frame without link header.
+pub(crate) fn by_version(interface: &Interface, frame: &Frame) -> Next {
+    match frame.head().first().map(|b| b >> 4) {
+        Some(4) => ip4(interface),
+        Some(6) => ip6(interface),
+        _ => Next::Drop(DropReason::UnknownEthertype),
+    }
+}
+
+const fn ip4(interface: &Interface) -> Next {
+    if interface.ip4_enabled {
+        Next::To(NodeId::Ip4Input)
+    } else {
+        Next::Drop(DropReason::IpDisabled)
+    }
+}
+
+const fn ip6(interface: &Interface) -> Next {
+    if interface.ip6_enabled {
+        Next::To(NodeId::Ip6Input)
+    } else {
+        Next::Drop(DropReason::IpDisabled)
+    }
+}

@@ -1,0 +1,26 @@
+//! Last checks before an interface sends: it exists, it is up, the frame fits. Next: output access lists.
+
+use packet::ethernet;
+
+use crate::frame::Frame;
+use crate::graph::{DropReason, Env, Next, NodeId};
+
+/// Link header with two tags: what a frame may have on top of the L3 MTU.
+const LINK_HEADER_MAX: usize = ethernet::HEADER_LEN + 2 * ethernet::TAG_LEN;
+
+pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
+    let Some(interface) = env.tables.interface(frame.meta.tx) else {
+        return Next::Drop(DropReason::NoInterface);
+    };
+    if !interface.admin_up {
+        return Next::Drop(DropReason::InterfaceDown);
+    }
+    if !frame.offload.gso.is_some() && frame.len() > interface.mtu_link as usize + LINK_HEADER_MAX {
+        return Next::Drop(DropReason::MtuExceeded);
+    }
+    Next::To(if interface.acl_out.is_empty() {
+        NodeId::InterfaceTx
+    } else {
+        NodeId::AclOutput
+    })
+}

@@ -1,0 +1,51 @@
+//! Checks an IPv6 header once, so that later nodes may trust it. Next: `ip6-local` for groups and
+//! link-local addresses, else input features, then the lookup.
+
+use packet::ipv6::{self, Ipv6};
+use packet::proto;
+
+use super::features;
+use crate::counters::IfCounter;
+use crate::frame::Frame;
+use crate::graph::{DropReason, Env, Next, NodeId};
+use crate::id::Family;
+
+pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
+    let Some(interface) = env.tables.interface(frame.rx) else {
+        return Next::Drop(DropReason::NoInterface);
+    };
+    env.counters.add(frame.rx, IfCounter::Ip6, 1);
+    let Ok(ip) = Ipv6::new_checked(frame.l3()) else {
+        return Next::Drop(DropReason::BadVersion);
+    };
+    let total = ipv6::HEADER_LEN + usize::from(ip.payload_len());
+    if total > frame.l3_len() {
+        return Next::Drop(DropReason::BadLength);
+    }
+    let (src, dst, next_header) = (ip.src(), ip.dst(), ip.next_header());
+    if src.is_multicast() {
+        return Next::Drop(DropReason::BadSource);
+    }
+    if !frame.offload.gso.is_some() {
+        frame.truncate(usize::from(frame.meta.l3) + total);
+    }
+    frame.meta.fib = interface.fib6;
+    frame.meta.local = false;
+    if dst.is_multicast() {
+        let control = matches!(next_header, proto::ICMPV6 | proto::HOPOPT);
+        return if control {
+            Next::To(NodeId::Ip6Local)
+        } else {
+            Next::Drop(DropReason::Multicast)
+        };
+    }
+    if dst.is_unicast_link_local() {
+        let ours = interface.has_address(dst.into());
+        return if ours {
+            Next::To(NodeId::Ip6Local)
+        } else {
+            Next::Drop(DropReason::LinkLocal)
+        };
+    }
+    features::first_ip(interface, Family::V6)
+}

@@ -1,0 +1,33 @@
+//! Delivers IPv6 packets for the switch itself: ICMPv6, neighbour discovery and VXLAN.
+
+use packet::ipv6::Ipv6;
+use packet::udp::Udp;
+use packet::{icmpv6, proto};
+
+use super::icmp_request;
+use crate::frame::Frame;
+use crate::graph::{DropReason, Env, Next, NodeId};
+
+pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
+    let Ok(ip) = Ipv6::new_checked(frame.l3()) else {
+        return Next::Drop(DropReason::BadVersion);
+    };
+    let Ok(upper) = ip.upper_layer() else {
+        return Next::Drop(DropReason::BadVersion);
+    };
+    if upper.fragment.is_some() {
+        return Next::Drop(DropReason::Fragment);
+    }
+    let bytes = frame.l3().get(upper.offset..).unwrap_or(&[]);
+    match upper.protocol {
+        proto::ICMPV6 => Next::To(NodeId::Ip6IcmpInput),
+        proto::UDP => match Udp::new_checked(bytes) {
+            Ok(udp) if env.tables.vxlan_ports.contains(&udp.dst_port()) => {
+                Next::To(NodeId::VxlanInput)
+            }
+            Ok(_) => icmp_request::v6(frame, icmpv6::UNREACHABLE, icmpv6::CODE_PORT, 0),
+            Err(_) => Next::Drop(DropReason::Truncated),
+        },
+        _ => icmp_request::v6(frame, icmpv6::UNREACHABLE, icmpv6::CODE_PORT, 0),
+    }
+}

@@ -1,0 +1,39 @@
+//! Sends an IPv6 packet to a neighbour: hop limit, MTU, link header.
+
+use packet::ipv6::{self, Ipv6};
+use packet::{ethernet, icmpv6};
+
+use super::{icmp_request, rewrite};
+use crate::frame::Frame;
+use crate::graph::{DropReason, Env, Next, NodeId};
+
+pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
+    let Some(adjacency) = env.tables.adjacencies.get(frame.meta.object) else {
+        return Next::Drop(DropReason::NoAdjacency);
+    };
+    let Some(out) = env.tables.interface(adjacency.sw_if_index) else {
+        return Next::Drop(DropReason::NoInterface);
+    };
+    let Some(with) = adjacency.rewrite else {
+        (frame.meta.tx, frame.meta.next_hop) = (adjacency.sw_if_index, adjacency.next_hop);
+        return Next::To(NodeId::Ip6DiscoverNeighbor);
+    };
+    let Ok(ip) = Ipv6::new_checked(frame.l3()) else {
+        return Next::Drop(DropReason::BadVersion);
+    };
+    if !frame.meta.local && ip.hop_limit() <= 1 {
+        return icmp_request::v6(frame, icmpv6::TIME_EXCEEDED, 0, 0);
+    }
+    if frame.l3_wire_len() > out.mtu6 as usize {
+        let mtu = u16::try_from(out.mtu6).unwrap_or(u16::MAX);
+        return if frame.meta.local {
+            Next::Drop(DropReason::MtuExceeded)
+        } else {
+            icmp_request::v6(frame, icmpv6::PACKET_TOO_BIG, 0, mtu)
+        };
+    }
+    if !frame.meta.local {
+        ipv6::decrement_hop_limit(frame.l3_mut());
+    }
+    rewrite::apply(frame, adjacency, with, ethernet::IPV6)
+}

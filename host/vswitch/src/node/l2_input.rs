@@ -1,0 +1,24 @@
+//! Starts a switched frame: cross-connect or bridge domain, access lists first.
+
+use packet::ethernet::Ethernet;
+
+use super::features;
+use crate::frame::Frame;
+use crate::graph::{DropReason, Env, Next, NodeId};
+use crate::interface::L2Config;
+
+pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
+    let Some(interface) = env.tables.interface(frame.rx) else {
+        return Next::Drop(DropReason::NoInterface);
+    };
+    // What the router sends into the bridge was filtered when the router received it.
+    if interface.acl_in.is_empty() || matches!(interface.l2, L2Config::Bridge { bvi: true, .. }) {
+        return features::after_acl_l2(env, interface, frame);
+    }
+    let Ok((_, l3, _)) = Ethernet::new_checked(frame.head()).and_then(|e| e.payload_behind_tags())
+    else {
+        return Next::Drop(DropReason::Truncated);
+    };
+    frame.meta.l3 = u16::try_from(l3).unwrap_or(0);
+    Next::To(NodeId::AclInput)
+}

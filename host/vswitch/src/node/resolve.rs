@@ -1,0 +1,84 @@
+//! From a load balance to what to do: follows lookups and recursive next hops to their end.
+
+use std::net::IpAddr;
+
+use packet::FlowKey;
+
+use super::icmp_request;
+use crate::dpo::{Dpo, LoadBalance};
+use crate::frame::Frame;
+use crate::graph::{DropReason, Env, Next, NodeId};
+use crate::id::{Family, SwIfIndex};
+
+/// Lookups of one packet before it is taken for a routing loop inside the tables.
+const LOOKUPS_MAX: usize = 5;
+
+/// Looks `dst` up in the frame's FIB and follows the result.
+pub(super) fn lookup(env: &Env<'_>, frame: &mut Frame, dst: IpAddr) -> Next {
+    match env.tables.route(frame.meta.fib, dst) {
+        Some(choices) => through(env, frame, choices, dst),
+        None => Next::Drop(DropReason::NoRoute),
+    }
+}
+
+/// Follows `choices` for a packet to `dst`.
+pub(super) fn through(
+    env: &Env<'_>,
+    frame: &mut Frame,
+    choices: &LoadBalance,
+    dst: IpAddr,
+) -> Next {
+    let mut hash = None;
+    let mut choices = choices;
+    let mut next_hop = dst;
+    for _ in 0..LOOKUPS_MAX {
+        let dpo = choices.choose(|| {
+            *hash.get_or_insert_with(|| FlowKey::of_ip(frame.l3()).map_or(0, |k| k.hash()))
+        });
+        let found = match dpo {
+            Dpo::Drop => return Next::Drop(DropReason::RouteDrop),
+            Dpo::Unreachable => return icmp_request::unreachable(frame, dst),
+            Dpo::Prohibit => return icmp_request::prohibited(frame, dst),
+            Dpo::Local => return Next::To(by_family(dst, NodeId::Ip4Local, NodeId::Ip6Local)),
+            Dpo::Glean(on) => return attached(env, frame, on, next_hop),
+            Dpo::Adjacency(index) => {
+                frame.meta.object = index;
+                return Next::To(by_family(dst, NodeId::Ip4Rewrite, NodeId::Ip6Rewrite));
+            }
+            Dpo::Lookup(fib) => {
+                frame.meta.fib = fib;
+                env.tables.route(fib, next_hop)
+            }
+            Dpo::Recursive { fib, next_hop: via } => {
+                next_hop = via;
+                env.tables.route(fib, via)
+            }
+        };
+        match found {
+            Some(more) => choices = more,
+            None => return Next::Drop(DropReason::NoRoute),
+        }
+    }
+    Next::Drop(DropReason::RecursionLimit)
+}
+
+/// Sends to a neighbour on a link: known, or to be asked for.
+pub(super) fn attached(env: &Env<'_>, frame: &mut Frame, on: SwIfIndex, next_hop: IpAddr) -> Next {
+    if let Some(index) = env.tables.adjacency_of.get(&(on, next_hop)) {
+        frame.meta.object = *index;
+        return Next::To(by_family(next_hop, NodeId::Ip4Rewrite, NodeId::Ip6Rewrite));
+    }
+    (frame.meta.tx, frame.meta.next_hop) = (on, next_hop);
+    Next::To(by_family(
+        next_hop,
+        NodeId::Ip4Arp,
+        NodeId::Ip6DiscoverNeighbor,
+    ))
+}
+
+const fn by_family(address: IpAddr, v4: NodeId, v6: NodeId) -> NodeId {
+    match Family::of(address) {
+        Family::V4 => v4,
+        Family::V6 => v6,
+    }
+}

@@ -1,0 +1,79 @@
+//! Takes the outer headers off and gives the inner packet to the tunnel's interface.
+
+use std::net::IpAddr;
+
+use packet::ipv4::{self, Ipv4};
+use packet::ipv6::Ipv6;
+use packet::udp::{self, Udp};
+use packet::vxlan;
+
+use super::ethernet_input::by_version;
+use crate::counters::IfCounter;
+use crate::frame::Frame;
+use crate::graph::{DropReason, Env, Next, NodeId};
+use crate::offload::Gso;
+use crate::tunnel::VxlanKey;
+
+pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
+    let Some((local, remote, l4)) = outer(frame.l3()) else {
+        return Next::Drop(DropReason::BadVersion);
+    };
+    let bytes = frame.l3().get(l4..).unwrap_or(&[]);
+    let Ok(datagram) = Udp::new_checked(bytes) else {
+        return Next::Drop(DropReason::VxlanBad);
+    };
+    let Ok(vni) = vxlan::parse(datagram.payload()) else {
+        return Next::Drop(DropReason::VxlanBad);
+    };
+    let key = VxlanKey {
+        local,
+        remote,
+        vni,
+        fib: frame.meta.fib,
+        port: datagram.dst_port(),
+    };
+    let Some(on) = env.tables.vxlan_of.get(&key).copied() else {
+        return Next::Drop(DropReason::VxlanNoTunnel);
+    };
+    let Some(interface) = env.tables.interface(on) else {
+        return Next::Drop(DropReason::NoInterface);
+    };
+    if frame.offload.gso == Gso::Udp {
+        return Next::Drop(DropReason::OffloadConflict);
+    }
+    let whole = usize::from(frame.meta.l3) + l4 + usize::from(datagram.len());
+    if !frame.offload.gso.is_some() {
+        frame.truncate(whole.min(frame.len()));
+    }
+    if !frame.strip_l2() || !frame.pull(l4 + udp::HEADER_LEN + vxlan::HEADER_LEN) {
+        return Next::Drop(DropReason::VxlanBad);
+    }
+    frame.rx = on;
+    env.counters.add(on, IfCounter::RxPackets, 1);
+    env.counters.add(on, IfCounter::RxBytes, frame.len() as u64);
+    if interface.is_ethernet() {
+        return env.turn(frame, NodeId::EthernetInput);
+    }
+    if !interface.admin_up {
+        return Next::Drop(DropReason::InterfaceDown);
+    }
+    match by_version(interface, frame) {
+        Next::To(node) => env.turn(frame, node),
+        other => other,
+    }
+}
+
+/// Own address, peer's address and offset of the UDP header.
+fn outer(packet: &[u8]) -> Option<(IpAddr, IpAddr, usize)> {
+    if packet.first()? >> 4 == 6 {
+        let ip = Ipv6::new_checked(packet).ok()?;
+        return Some((
+            ip.dst().into(),
+            ip.src().into(),
+            ip.upper_layer().ok()?.offset,
+        ));
+    }
+    let ip = Ipv4::new_checked(packet).ok()?;
+    debug_assert!(ip.header_len() >= ipv4::HEADER_LEN);
+    Some((ip.dst().into(), ip.src().into(), ip.header_len()))
+}

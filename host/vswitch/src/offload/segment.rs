@@ -1,0 +1,223 @@
+//! Splits a segmentation-offload frame into the frames that go on the wire.
+
+use packet::ethernet::Ethernet;
+use packet::ipv4::{self, Ipv4};
+use packet::ipv6::{self, Ipv6};
+use packet::{checksum, proto, tcp, udp};
+
+use super::{Gso, Offload, OffloadError, Tunnel, complete_checksum, fill_udp6, put_u16};
+
+/// Where the headers of a frame lie; all offsets from its start.
+struct Layout {
+    outer_l3: Option<usize>,
+    l3: usize,
+    is_v6: bool,
+    l4: usize,
+    payload: usize,
+    protocol: u8,
+}
+
+/// Emits every wire frame of `bytes`, with all lengths and checksums (inner and outer) complete.
+/// A frame without segmentation is emitted once. `scratch` must hold the biggest frame emitted.
+/// Gives the number of frames.
+///
+/// # Errors
+/// [`OffloadError`] when the frame is not what `offload` says; nothing was emitted then.
+pub fn segment(
+    bytes: &[u8],
+    offload: &Offload,
+    scratch: &mut [u8],
+    mut emit: impl FnMut(&[u8]),
+) -> Result<usize, OffloadError> {
+    if !offload.gso.is_some() {
+        let frame = scratch
+            .get_mut(..bytes.len())
+            .ok_or(OffloadError::ScratchTooSmall)?;
+        frame.copy_from_slice(bytes);
+        complete_checksum(frame, offload)?;
+        emit(frame);
+        return Ok(1);
+    }
+    let layout = Layout::of(bytes, offload)?;
+    let size = usize::from(offload.gso_size);
+    let headers = bytes
+        .get(..layout.payload)
+        .ok_or(OffloadError::OutOfFrame)?;
+    let payload = bytes
+        .get(layout.payload..)
+        .ok_or(OffloadError::OutOfFrame)?;
+    if size == 0 {
+        return Err(OffloadError::OutOfFrame);
+    }
+    if headers.len() + size.min(payload.len()) > scratch.len() {
+        return Err(OffloadError::ScratchTooSmall);
+    }
+    let count = payload.len().div_ceil(size).max(1);
+    for number in 0..count {
+        let chunk = payload
+            .get(number * size..payload.len().min((number + 1) * size))
+            .unwrap_or(&[]);
+        let frame = scratch
+            .get_mut(..headers.len() + chunk.len())
+            .ok_or(OffloadError::ScratchTooSmall)?;
+        let (head, body) = frame
+            .split_at_mut_checked(headers.len())
+            .ok_or(OffloadError::OutOfFrame)?;
+        head.copy_from_slice(headers);
+        body.copy_from_slice(chunk);
+        layout.finish(frame, number, number * size, number + 1 == count)?;
+        emit(frame);
+    }
+    Ok(count)
+}
+
+impl Layout {
+    fn of(bytes: &[u8], offload: &Offload) -> Result<Self, OffloadError> {
+        let (outer_l3, l3) = match offload.tunnel {
+            Tunnel::None => {
+                let frame = Ethernet::new_checked(bytes).map_err(|_| OffloadError::OutOfFrame)?;
+                (
+                    None,
+                    frame
+                        .payload_behind_tags()
+                        .map_err(|_| OffloadError::OutOfFrame)?
+                        .1,
+                )
+            }
+            Tunnel::V4 { l3, inner_l3 } | Tunnel::V6 { l3, inner_l3 } => {
+                (Some(usize::from(l3)), usize::from(inner_l3))
+            }
+        };
+        let ip = bytes.get(l3..).ok_or(OffloadError::OutOfFrame)?;
+        let (is_v6, l4, protocol) = if ip.first().is_some_and(|b| b >> 4 == 6) {
+            let view = Ipv6::new_checked(ip).map_err(|_| OffloadError::WrongProtocol)?;
+            let upper = view
+                .upper_layer()
+                .map_err(|_| OffloadError::WrongProtocol)?;
+            (true, l3 + upper.offset, upper.protocol)
+        } else {
+            let view = Ipv4::new_checked(ip).map_err(|_| OffloadError::WrongProtocol)?;
+            (false, l3 + view.header_len(), view.protocol())
+        };
+        let upper = bytes.get(l4..).ok_or(OffloadError::OutOfFrame)?;
+        let fits = match offload.gso {
+            Gso::Tcp4 => !is_v6 && protocol == proto::TCP,
+            Gso::Tcp6 => is_v6 && protocol == proto::TCP,
+            Gso::Udp => protocol == proto::UDP,
+            Gso::None => false,
+        };
+        if !fits {
+            return Err(OffloadError::WrongProtocol);
+        }
+        let header = if protocol == proto::TCP {
+            tcp::Tcp::new_checked(upper)
+                .map_err(|_| OffloadError::OutOfFrame)?
+                .header_len()
+        } else {
+            udp::Udp::new_checked(upper).map_err(|_| OffloadError::OutOfFrame)?;
+            udp::HEADER_LEN
+        };
+        Ok(Self {
+            outer_l3,
+            l3,
+            is_v6,
+            l4,
+            payload: l4 + header,
+            protocol,
+        })
+    }
+
+    fn finish(
+        &self,
+        frame: &mut [u8],
+        number: usize,
+        offset: usize,
+        last: bool,
+    ) -> Result<(), OffloadError> {
+        let l4 = frame.get_mut(self.l4..).ok_or(OffloadError::OutOfFrame)?;
+        if self.protocol == proto::TCP {
+            let view = tcp::Tcp::new_checked(l4).map_err(|_| OffloadError::OutOfFrame)?;
+            let seq = view.seq().wrapping_add(u32::try_from(offset).unwrap_or(0));
+            tcp::set_seq(l4, seq);
+            if !last {
+                tcp::clear_flags(l4, tcp::FIN | tcp::PSH);
+            }
+            if number > 0 {
+                tcp::clear_flags(l4, tcp::CWR);
+            }
+        } else {
+            let len = u16_len(l4.len())?;
+            put_u16(l4, 4, len);
+        }
+        let field = if self.protocol == proto::TCP {
+            tcp::CHECKSUM_OFFSET
+        } else {
+            udp::CHECKSUM_OFFSET
+        };
+        put_u16(l4, field, 0);
+        let sum = checksum::add(0, l4);
+        let l4_len = l4.len();
+        let ip = frame.get_mut(self.l3..).ok_or(OffloadError::OutOfFrame)?;
+        let pseudo = set_lengths(ip, self.is_v6, number, l4_len, self.protocol)?;
+        let check = match !checksum::fold(
+            u32::from(checksum::fold(sum)) + u32::from(checksum::fold(pseudo)),
+        ) {
+            0 if self.protocol == proto::UDP => 0xffff,
+            check => check,
+        };
+        put_u16(frame.get_mut(self.l4..).unwrap_or(&mut []), field, check);
+        self.finish_outer(frame, number)
+    }
+
+    fn finish_outer(&self, frame: &mut [u8], number: usize) -> Result<(), OffloadError> {
+        let Some(l3) = self.outer_l3 else {
+            return Ok(());
+        };
+        let ip = frame.get_mut(l3..).ok_or(OffloadError::OutOfFrame)?;
+        let is_v6 = ip.first().is_some_and(|b| b >> 4 == 6);
+        let header = if is_v6 {
+            ipv6::HEADER_LEN
+        } else {
+            Ipv4::new_checked(ip)
+                .map_err(|_| OffloadError::WrongProtocol)?
+                .header_len()
+        };
+        let datagram_len = ip.len().saturating_sub(header);
+        set_lengths(ip, is_v6, number, datagram_len, proto::UDP)?;
+        put_u16(
+            ip.get_mut(header..).ok_or(OffloadError::OutOfFrame)?,
+            4,
+            u16_len(datagram_len)?,
+        );
+        if is_v6 { fill_udp6(ip) } else { Ok(()) }
+    }
+}
+
+/// Sets the lengths of an IP header for the bytes there are, and gives the pseudo header's sum.
+fn set_lengths(
+    ip: &mut [u8],
+    is_v6: bool,
+    number: usize,
+    l4_len: usize,
+    protocol: u8,
+) -> Result<u32, OffloadError> {
+    if is_v6 {
+        ipv6::set_payload_len(ip, u16_len(ip.len().saturating_sub(ipv6::HEADER_LEN))?);
+        let view = Ipv6::new_checked(ip).map_err(|_| OffloadError::WrongProtocol)?;
+        let len = u32::try_from(l4_len).map_err(|_| OffloadError::OutOfFrame)?;
+        return Ok(checksum::pseudo6(view.src(), view.dst(), protocol, len));
+    }
+    let total = u16_len(ip.len())?;
+    let view = Ipv4::new_checked(ip).map_err(|_| OffloadError::WrongProtocol)?;
+    let ident = view
+        .ident()
+        .wrapping_add(u16::try_from(number & 0xffff).unwrap_or(0));
+    let pseudo = checksum::pseudo4(view.src(), view.dst(), protocol, u16_len(l4_len)?);
+    ipv4::set_word(ip, 2, total);
+    ipv4::set_word(ip, 4, ident);
+    Ok(pseudo)
+}
+
+fn u16_len(len: usize) -> Result<u16, OffloadError> {
+    u16::try_from(len).map_err(|_| OffloadError::OutOfFrame)
+}

@@ -1,0 +1,64 @@
+//! The snapshot that workers read: everything behind an `Arc`, so that a clone is cheap.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use packet::MacAddr;
+
+use crate::acl::Acl;
+use crate::bridge::{Bridge, MacEntry};
+use crate::dpo::{Adjacency, LoadBalance};
+use crate::fib::Fib;
+use crate::id::SwIfIndex;
+use crate::interface::Interface;
+use crate::persist::{PMap, PVec};
+use crate::tunnel::{Vxlan, VxlanKey};
+
+/// An immutable view of all configuration and learned state, as workers need it.
+#[derive(Debug, Clone, Default)]
+pub struct Tables {
+    pub(crate) interfaces: PVec<Arc<Interface>>,
+    /// FIBs of both families, one index space.
+    pub(crate) fibs: PVec<Fib>,
+    pub(crate) load_balances: PVec<Arc<LoadBalance>>,
+    pub(crate) adjacencies: PVec<Adjacency>,
+    pub(crate) adjacency_of: PMap<(SwIfIndex, IpAddr), u32>,
+    pub(crate) bridges: PVec<Arc<Bridge>>,
+    pub(crate) macs: PMap<(u32, MacAddr), MacEntry>,
+    pub(crate) acls: PVec<Arc<Acl>>,
+    pub(crate) vxlans: PVec<Vxlan>,
+    pub(crate) vxlan_of: PMap<VxlanKey, SwIfIndex>,
+    pub(crate) vxlan_ports: Arc<[u16]>,
+    /// IPv4 FIB index, first and last address.
+    pub(crate) proxy_arp: Arc<[(u32, Ipv4Addr, Ipv4Addr)]>,
+    pub(crate) generation: u64,
+}
+
+impl Tables {
+    /// Counts publications; a worker that sees `n` has everything published before.
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn interface(&self, index: SwIfIndex) -> Option<&Interface> {
+        self.interfaces.get(index.0).map(|i| &**i)
+    }
+
+    pub(crate) fn load_balance(&self, index: u32) -> Option<&LoadBalance> {
+        self.load_balances.get(index).map(|lb| &**lb)
+    }
+
+    pub(crate) fn bridge(&self, index: u32) -> Option<&Bridge> {
+        self.bridges.get(index).map(|b| &**b)
+    }
+
+    /// Longest prefix match; gives the load balance.
+    pub(crate) fn route(&self, fib: u32, address: IpAddr) -> Option<&LoadBalance> {
+        let fib = self.fibs.get(fib)?;
+        let found = match address {
+            IpAddr::V4(v4) => fib.lookup(&v4.octets()),
+            IpAddr::V6(v6) => fib.lookup(&v6.octets()),
+        };
+        self.load_balance(found?)
+    }
+}

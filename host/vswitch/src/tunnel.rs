@@ -1,0 +1,74 @@
+//! VXLAN tunnels.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use packet::vxlan;
+
+use crate::id::SwIfIndex;
+
+/// Parameters and identity of a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VxlanSpec {
+    /// `None` = next free number.
+    pub instance: Option<u32>,
+    pub src: IpAddr,
+    pub dst: IpAddr,
+    /// 0 = the registered port. With the default, packets carry a source port that follows the inner flow.
+    pub src_port: u16,
+    /// 0 = the registered port.
+    pub dst_port: u16,
+    pub mcast_sw_if_index: SwIfIndex,
+    pub encap_table: u32,
+    /// `u32::MAX` = L2; kept for dumps.
+    pub decap_next: u32,
+    pub vni: u32,
+    /// The tunnel carries bare IP packets.
+    pub is_l3: bool,
+}
+
+impl Default for VxlanSpec {
+    fn default() -> Self {
+        Self {
+            instance: None,
+            src: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            dst: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            src_port: 0,
+            dst_port: 0,
+            mcast_sw_if_index: SwIfIndex::NONE,
+            encap_table: 0,
+            decap_next: u32::MAX,
+            vni: 0,
+            is_l3: false,
+        }
+    }
+}
+
+/// What selects the tunnel of a received packet, seen from this end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct VxlanKey {
+    pub(crate) local: IpAddr,
+    pub(crate) remote: IpAddr,
+    pub(crate) vni: u32,
+    pub(crate) fib: u32,
+    pub(crate) port: u16,
+}
+
+/// A tunnel as the data path sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Vxlan {
+    pub(crate) src: IpAddr,
+    pub(crate) dst: IpAddr,
+    /// `None` = from the flow hash.
+    pub(crate) src_port: Option<u16>,
+    pub(crate) dst_port: u16,
+    pub(crate) vni: u32,
+    pub(crate) fib: u32,
+    pub(crate) is_l3: bool,
+}
+
+impl VxlanSpec {
+    pub(crate) fn ports(&self) -> (u16, u16) {
+        let or_default = |port| if port == 0 { vxlan::PORT } else { port };
+        (or_default(self.src_port), or_default(self.dst_port))
+    }
+}

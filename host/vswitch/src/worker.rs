@@ -1,0 +1,89 @@
+//! One thread's share of the engine.
+
+use std::sync::Arc;
+
+use crate::batch::Batch;
+use crate::counters::{IfCounter, WorkerCounters};
+use crate::event::Event;
+use crate::graph::{Env, Graph, NodeId, Queues, State};
+use crate::id::{Nanos, SwIfIndex};
+use crate::tables::Tables;
+use crate::trace::Trace;
+
+/// Runs batches through the graph. Made by [`crate::Dataplane::new_worker`].
+#[derive(Debug)]
+pub struct Worker {
+    queues: Queues,
+    state: State,
+    counters: Arc<WorkerCounters>,
+}
+
+impl Worker {
+    pub(crate) fn new(counters: Arc<WorkerCounters>) -> Self {
+        Self {
+            queues: Queues::new(),
+            state: State::new(),
+            counters,
+        }
+    }
+
+    /// Takes all received frames of `batch` through the graph to completion and leaves the transmit
+    /// lists in it. Call [`Batch::clear`] after transmitting.
+    pub fn run(&mut self, tables: &Tables, batch: &mut Batch, now: Nanos) {
+        let received = batch.rx_len();
+        for at in 0..received {
+            let Ok(at) = u16::try_from(at) else { break };
+            let id = crate::batch::FrameId(at);
+            let Some(frame) = batch.frame_mut(id) else {
+                break;
+            };
+            self.counters.add(frame.rx, IfCounter::RxPackets, 1);
+            self.counters
+                .add(frame.rx, IfCounter::RxBytes, frame.len() as u64);
+            frame.meta.trace = self.state.trace.admit(frame.rx);
+            self.queues.push(NodeId::EthernetInput, id);
+        }
+        let env = Env {
+            tables,
+            now,
+            counters: &self.counters,
+            state: &mut self.state,
+        };
+        Graph {
+            env,
+            batch,
+            queues: &mut self.queues,
+        }
+        .run();
+    }
+
+    /// Takes everything learned since the last call; each goes to [`crate::Dataplane::handle_event`].
+    pub fn drain_events(&mut self, take: impl FnMut(Event)) {
+        self.state.events.drain(..).for_each(take);
+    }
+
+    /// Traces the next `max` packets received (on `only`, when given), on top of what is held.
+    pub fn trace_start(&mut self, max: u32, only: Option<SwIfIndex>) {
+        self.state.trace.start(max, only);
+    }
+
+    /// Stops tracing and keeps what is held.
+    pub fn trace_stop(&mut self) {
+        self.state.trace.stop();
+    }
+
+    /// Forgets what is held.
+    pub fn trace_clear(&mut self) {
+        self.state.trace.clear();
+    }
+
+    /// What was traced.
+    pub fn trace(&self) -> &Trace {
+        &self.state.trace
+    }
+
+    /// The counters of this worker.
+    pub fn counters(&self) -> Arc<WorkerCounters> {
+        Arc::clone(&self.counters)
+    }
+}
