@@ -7,11 +7,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use vpp_api::memclnt::{ControlPing, SockclntCreate, SockclntCreateReply};
 use vpp_api::table::MessageTable;
-use vpp_api::vlib::CliInband;
+use vpp_api::vlib::{CliInband, CliInbandReply};
 use vpp_api::{Envelope, FixedString, Message, decode, encode, frame};
+use vpp_api_client::RequestError;
 use vpp_api_client::server::{Limits, Router, ServeError, Server};
 
-use crate::toy::{PATIENCE, Running};
+use crate::toy::{PATIENCE, Running, connect};
 
 fn framed<M: Message>(id: u16, message: &M) -> Vec<u8> {
     let message = encode(
@@ -199,6 +200,29 @@ async fn a_request_in_single_bytes_is_put_together() {
         tokio::task::yield_now().await;
     }
     assert_eq!(read_frame(&mut stream).await[..2], [0, 24]);
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_ends_the_server_with_an_error() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("api.sock");
+    let mut router = Router::<()>::new();
+    router.on::<CliInband, CliInbandReply>(|(), request, _| panic!("as asked: {}", request.cmd));
+    let server = Server::bind(&path, router, Limits::default()).expect("free");
+    let running = tokio::spawn(server.run((), std::future::pending()));
+    let client = connect(&path).await;
+    let error = client
+        .request(&CliInband { cmd: "now".into() })
+        .await
+        .expect_err("no answer");
+    assert!(
+        matches!(error, RequestError::Disconnected { .. }),
+        "{error}"
+    );
+    assert!(matches!(
+        running.await.expect("run itself goes on"),
+        Err(ServeError::Panicked)
+    ));
 }
 
 #[tokio::test]
