@@ -24,7 +24,7 @@ where
     let listener = UnixListener::bind(&path).expect("free");
     let options = Options {
         connect_timeout: Duration::from_secs(5),
-        request_timeout: Duration::from_millis(300),
+        request_timeout: Duration::from_secs(1),
         ..Options::default()
     };
     let connecting = tokio::spawn(async move { Client::connect(&path, options).await });
