@@ -10,7 +10,8 @@ use std::sync::Arc;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
 use super::netlink::{LinkChange, LinkInfo, RouteSocket};
-use super::sys::{self, BURST_MAX, PARTS, Received};
+use super::sys;
+pub use super::sys::{BURST_MAX, PARTS, Received, VlanTag};
 
 const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
 const FANOUT_HASH: libc::c_int = 0;

@@ -1,10 +1,13 @@
 //! The world outside: Linux interfaces, and other nodes over VXLAN.
 
+use std::io::{IoSlice, IoSliceMut};
 use std::net::IpAddr;
 
 use vpp_api::vxlan::VxlanAddDelTunnelV3;
+use vswitch_io::device::af_packet::{AfPacket, AfPacketConfig, BURST_MAX, Received};
+use vswitch_io::device::vnet::PACKET_HEADER_LEN;
 
-use crate::lab::{Namespace, is_permitted, run};
+use crate::lab::{Namespace, is_permitted, run, wait_for};
 use crate::switch::{PodConfig, Switch};
 use crate::traffic::{expect_ping, transfer};
 
@@ -77,16 +80,65 @@ async fn vlan_tags_pass_between_a_packet_socket_and_a_tap() {
     let uplink = switch.af_packet("up0").await;
     let tap = switch.tap(&pod, &PodConfig::bridged(1)).await;
     switch.bridge(1, &[uplink, tap]).await;
-    for (end, parent, address) in [(&host, "up0", "10.3.0.1/24"), (&pod, "eth0", "10.3.0.2/24")] {
-        end.run(&format!(
-            "ip link add link {parent} name tagged type vlan id 100"
-        ));
-        end.run(&format!("ip addr add {address} dev tagged"));
-        end.run("ip link set tagged mtu 1400 up");
-    }
-    expect_ping(&host, "10.3.0.2");
-    transfer(&host, &pod, "10.3.0.2".parse::<IpAddr>().unwrap(), 1 << 20);
-    transfer(&pod, &host, "10.3.0.1".parse::<IpAddr>().unwrap(), 1 << 20);
+    let open = |namespace: &Namespace, name: &str| {
+        let config = AfPacketConfig {
+            host_if_name: name.into(),
+            queues: 1,
+            qdisc_bypass: false,
+        };
+        namespace.enter(|| AfPacket::open(&config).unwrap())
+    };
+    let (at_host, at_pod) = (open(&host, "up0"), open(&pod, "eth0"));
+    expect_tagged(&at_host, &at_pod, 1);
+    expect_tagged(&at_pod, &at_host, 2);
+}
+
+/// Sends frames of VLAN 100 at one end until one arrives at the other with its tag.
+fn expect_tagged(from: &AfPacket, to: &AfPacket, mark: u8) {
+    let mut frame = vec![
+        2,
+        0,
+        0,
+        0,
+        0,
+        0x20 + mark,
+        2,
+        0,
+        0,
+        0,
+        0,
+        0x10 + mark,
+        0x81,
+        0,
+        0,
+        100,
+        0x88,
+        0xb5,
+    ];
+    frame.resize(300, mark);
+    wait_for("a tagged frame", || {
+        let header = [0; PACKET_HEADER_LEN];
+        from.queues()[0]
+            .send_burst(&[[&header[..], &frame, &[]].map(IoSlice::new)])
+            .unwrap();
+        let (mut header, mut bytes) = ([0; PACKET_HEADER_LEN], [0; 2048]);
+        let mut messages = [[&mut header[..], &mut bytes, &mut []].map(IoSliceMut::new)];
+        let mut received = [Received::default(); BURST_MAX];
+        let count = to.queues()[0]
+            .recv_burst(&mut messages, &mut received)
+            .map_err(|error| error.to_string())?;
+        let tag = received[0]
+            .vlan
+            .filter(|tag| (tag.tpid, tag.tci) == (0x8100, 100));
+        // The kernel keeps the tag apart from the frame: what is left is four bytes shorter.
+        let is_whole = received[0].len == PACKET_HEADER_LEN + 296
+            && bytes[14..296].iter().all(|byte| *byte == mark);
+        if count == 1 && tag.is_some() && is_whole {
+            Ok(())
+        } else {
+            Err(format!("{received:?}"))
+        }
+    });
 }
 
 /// One node: its switch, its uplink 192.168.5.`n`, a pod 10.2.0.`n` and a tunnel to node `peer`.
