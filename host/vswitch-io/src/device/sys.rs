@@ -15,9 +15,9 @@ use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Messages moved by one batched call.
-pub(super) const BURST_MAX: usize = 32;
+pub const BURST_MAX: usize = 32;
 /// Slices of one message: virtio-net header, head, tail.
-pub(super) const PARTS: usize = 3;
+pub const PARTS: usize = 3;
 
 const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
 const TUNSETPERSIST: libc::c_ulong = 0x4004_54cb;

@@ -136,7 +136,7 @@ fn expect_tagged(from: &AfPacket, to: &AfPacket, mark: u8) {
         if count == 1 && tag.is_some() && is_whole {
             Ok(())
         } else {
-            Err(format!("{received:?}"))
+            Err(format!("{:?}", received[0]))
         }
     });
 }
