@@ -14,8 +14,8 @@ pub(super) fn register(api: &mut Api) {
             instance: (request.instance != u32::MAX).then_some(request.instance),
             src: request.src_address,
             dst: request.dst_address,
-            src_port: request.src_port,
-            dst_port: request.dst_port,
+            src_port: port(request.src_port),
+            dst_port: port(request.dst_port),
             mcast_sw_if_index: sw(request.mcast_sw_if_index),
             encap_table: request.encap_vrf_id,
             decap_next: request.decap_next_index,
@@ -52,4 +52,9 @@ pub(super) fn register(api: &mut Api) {
             })
             .collect()
     });
+}
+
+/// Port 0 stands for the assigned one, and is shown as that.
+fn port(port: u16) -> u16 {
+    if port == 0 { packet::vxlan::PORT } else { port }
 }

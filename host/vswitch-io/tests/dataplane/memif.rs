@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -18,14 +18,18 @@ use crate::switch::{PodConfig, Switch};
 use crate::traffic::{expect_ping, transfer};
 
 /// A CNF that forwards every frame from one interface to the other, byte for byte.
-struct Wire {
+pub(crate) struct Wire {
     stop: Arc<AtomicBool>,
+    frames: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Wire {
-    fn start(socket: &Path) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
+    pub(crate) fn start(socket: &Path) -> Self {
+        let (stop, frames) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new(AtomicU64::new(0)),
+        );
         let address = Address::path(socket);
         let client = |id: u32| {
             let config = ClientConfig {
@@ -35,8 +39,20 @@ impl Wire {
             Client::new(address.clone(), id, config, Limits::default()).unwrap()
         };
         let (clients, stopped) = ([client(0), client(1)], Arc::clone(&stop));
-        let thread = Some(std::thread::spawn(move || forward(clients, &stopped)));
-        Self { stop, thread }
+        let counted = Arc::clone(&frames);
+        let thread = Some(std::thread::spawn(move || {
+            forward(clients, &stopped, &counted)
+        }));
+        Self {
+            stop,
+            frames,
+            thread,
+        }
+    }
+
+    /// Frames forwarded so far.
+    pub(crate) fn frames(&self) -> u64 {
+        self.frames.load(Ordering::Relaxed)
     }
 }
 
@@ -49,7 +65,7 @@ impl Drop for Wire {
     }
 }
 
-fn forward(mut clients: [Client; 2], stop: &AtomicBool) {
+fn forward(mut clients: [Client; 2], stop: &AtomicBool, frames: &AtomicU64) {
     let mut links: [Option<(RxQueue, TxQueue)>; 2] = [None, None];
     let mut due = Instant::now();
     while !stop.load(Ordering::Relaxed) {
@@ -73,6 +89,7 @@ fn forward(mut clients: [Client; 2], stop: &AtomicBool) {
             continue;
         };
         let moved = carry(&mut left.0, &mut right.1) + carry(&mut right.0, &mut left.1);
+        frames.fetch_add(moved as u64, Ordering::Relaxed);
         if moved == 0 {
             std::thread::sleep(Duration::from_micros(50));
         }
@@ -95,7 +112,8 @@ fn carry(from: &mut RxQueue, to: &mut TxQueue) -> usize {
     count
 }
 
-async fn master(switch: &Switch, socket: &Path, id: u32) -> InterfaceIndex {
+/// Creates a memif that listens on `socket`, up.
+pub(crate) async fn master(switch: &Switch, socket: &Path, id: u32) -> InterfaceIndex {
     let filename = socket.to_string_lossy().into_owned();
     let request = MemifSocketFilenameAddDelV2 {
         is_add: true,

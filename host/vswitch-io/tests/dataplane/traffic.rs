@@ -22,7 +22,17 @@ pub(crate) fn expect_ping(from: &Namespace, to: &str) {
 
 /// Sends `bytes` over TCP and checks that the far end got exactly them.
 pub(crate) fn transfer(from: &Namespace, to: &Namespace, address: IpAddr, bytes: usize) {
-    let listener = to.enter(|| TcpListener::bind(SocketAddr::new(address, 0)).unwrap());
+    transfer_to_port(from, to, SocketAddr::new(address, 0), bytes);
+}
+
+/// As [`transfer`], to a chosen port.
+pub(crate) fn transfer_to_port(
+    from: &Namespace,
+    to: &Namespace,
+    address: SocketAddr,
+    bytes: usize,
+) {
+    let listener = to.enter(|| TcpListener::bind(address).unwrap());
     let target = listener.local_addr().unwrap();
     std::thread::scope(|scope| {
         let receiver = scope.spawn(move || {
