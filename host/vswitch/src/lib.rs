@@ -36,6 +36,9 @@ pub mod worker;
 
 mod node;
 
+#[cfg(test)]
+mod lab;
+
 pub use batch::{Batch, BatchFull, FrameId};
 pub use dataplane::Dataplane;
 pub use error::ApiError;

@@ -34,3 +34,6 @@ mod features;
 mod icmp_request;
 mod resolve;
 mod rewrite;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! Packets in, packets out.
+
+use crate::lab::*;
+
+mod bridge;
+mod chaos;
+mod routing;
+mod tunnel;

@@ -1,0 +1,145 @@
+//! Proves that a warm worker allocates nothing, whatever it does with packets.
+#![expect(
+    unsafe_code,
+    reason = "a counting GlobalAlloc: forwards every call to System unchanged"
+)]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use packet::{MacAddr, ethernet, ipv4, proto, udp};
+use vswitch::interface::DeviceSpec;
+use vswitch::neighbor::NeighborFlags;
+use vswitch::tunnel::VxlanSpec;
+use vswitch::{BATCH_MAX, Batch, Dataplane, Nanos, Offload, SwIfIndex, Tail};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call is forwarded to `System` with the arguments it came with.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: `at` came from `System` with this layout.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn device(dp: &mut Dataplane, name: &str) -> SwIfIndex {
+    let spec = DeviceSpec {
+        name: name.to_owned(),
+        link_up: true,
+        ..DeviceSpec::default()
+    };
+    let index = dp.create_device_interface(spec).unwrap();
+    dp.set_flags(index, true).unwrap();
+    index
+}
+
+fn frame(dst: MacAddr, to: [u8; 4]) -> Vec<u8> {
+    let mut out = vec![0; 14 + 20 + 8 + 22];
+    ethernet::emit(&mut out, dst, MacAddr([4; 6]), ethernet::IPV4);
+    let header = ipv4::Header {
+        tos: 0,
+        total_len: 50,
+        ident: 0,
+        fragment_word: 0,
+        ttl: 64,
+        protocol: proto::UDP,
+        src: [10, 0, 0, 9].into(),
+        dst: to.into(),
+    };
+    header.emit(&mut out[14..]);
+    udp::emit(&mut out[34..], 1, 2, 30, 0);
+    out
+}
+
+/// Alone in this binary: another test's allocations would be counted too.
+#[test]
+fn a_warm_worker_allocates_nothing() {
+    let mut dp = Dataplane::new();
+    let [wire_a, wire_b, left, right, pod] =
+        ["wire-a", "wire-b", "left", "right", "pod"].map(|n| device(&mut dp, n));
+    dp.set_l2_xconnect(wire_a, wire_b, true).unwrap();
+    for (on, ip) in [(left, "10.0.0.1/24"), (right, "10.0.1.1/24")] {
+        dp.add_del_address(on, true, ip.parse().unwrap()).unwrap();
+    }
+    let (peer, fixed): (IpAddr, _) = (
+        [10, 0, 1, 2].into(),
+        NeighborFlags {
+            is_static: true,
+            no_fib_entry: false,
+        },
+    );
+    dp.ip_neighbor_add_del(right, peer, MacAddr([6; 6]), fixed, true, Nanos(0))
+        .unwrap();
+    let spec = VxlanSpec {
+        src: [10, 0, 1, 1].into(),
+        dst: peer,
+        vni: 7,
+        ..VxlanSpec::default()
+    };
+    let tunnel = dp.vxlan_add_del_tunnel_v3(true, spec).unwrap();
+    dp.set_flags(tunnel, true).unwrap();
+    dp.set_l2_xconnect(pod, tunnel, true).unwrap();
+    let left_mac = dp.interface(left).unwrap().mac;
+    let cases = [
+        (wire_a, wire_b, frame(MacAddr([2; 6]), [10, 0, 1, 2])),
+        (left, right, frame(left_mac, [10, 0, 1, 2])),
+        (pod, right, frame(MacAddr([2; 6]), [10, 7, 7, 7])),
+        // Unknown neighbours, TTL errors and learning must not allocate either.
+        (left, right, frame(left_mac, [10, 0, 1, 77])),
+    ];
+    let tables = dp.publish();
+    let (mut worker, mut batch) = (dp.new_worker(), Batch::new());
+    for (rx, tx, bytes) in cases {
+        let mut transmitted = [0; 2];
+        let mut before = 0;
+        for (round, count) in transmitted.iter_mut().enumerate() {
+            if round == 1 {
+                before = ALLOCATIONS.load(Ordering::Relaxed);
+            }
+            for _ in 0..BATCH_MAX {
+                batch
+                    .push(
+                        rx,
+                        &bytes,
+                        Some(Tail {
+                            slot: 1,
+                            offset: 0,
+                            len: 900,
+                        }),
+                        Offload::default(),
+                    )
+                    .unwrap();
+            }
+            worker.run(
+                &tables,
+                &mut batch,
+                Nanos(1_000_000_000 * (round as u64 + 1)),
+            );
+            *count = batch
+                .tx_lists()
+                .filter(|(on, _)| *on == tx)
+                .map(|(_, ids)| ids.len())
+                .sum::<usize>();
+            batch.clear();
+        }
+        let after = ALLOCATIONS.load(Ordering::Relaxed);
+        assert_eq!(after - before, 0, "from {rx} to {tx}");
+        assert!(
+            transmitted.iter().all(|n| *n > 0),
+            "{transmitted:?} from {rx}"
+        );
+    }
+}
