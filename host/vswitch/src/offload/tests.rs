@@ -128,7 +128,7 @@ fn tcp_is_split_and_every_segment_is_valid() {
                 .push(s.to_vec())),
             Ok(3)
         );
-        let mut data = Vec::new();
+        let mut data: Vec<u8> = Vec::new();
         for (number, bytes) in segments.iter().enumerate() {
             let upper = check_ip(Ethernet::new_checked(bytes).unwrap().payload());
             let view = tcp::Tcp::new_checked(upper).unwrap();
