@@ -1,0 +1,100 @@
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::test_support::{chain_name, cluster, spec};
+
+fn check(facts: &Facts, spec: &ChainSpec, expected: &Expect) {
+    let text = match plan(&chain_name(), spec, &[], facts) {
+        Ok(rendered) => show(&rendered),
+        Err(unready) => format!("{}: {unready}", unready.reason()),
+    };
+    expected.assert_eq(&text);
+}
+
+fn show(r: &RenderedChain) -> String {
+    let end = |e: &ChainEnd| {
+        let pods: Vec<_> = e.pods.iter().map(|p| p.pod.name.as_str()).collect();
+        format!("{}({} {} for {})", e.node, e.address, e.mac, pods.join("+"))
+    };
+    let mut words: Vec<String> = r.entries.iter().map(end).collect();
+    for (segment, hop) in r.segments.iter().zip(&r.hops) {
+        words.push(format!("-{}->", segment.vni));
+        words.push(format!("{}[{}@{}]", hop.name, hop.pod.name, hop.node));
+    }
+    words.push(format!("-{}->", r.segments.last().map_or(0, |s| s.vni)));
+    words.extend(r.exits.iter().map(end));
+    words.join(" ")
+}
+
+#[test]
+fn a_chain_over_two_nodes_gets_ends_numbers_and_instances() {
+    check(&cluster(), &spec(), &expect![""]);
+}
+
+#[test]
+fn a_chain_without_destination_ends_behind_its_last_hop() {
+    let open = ChainSpec {
+        destination: None,
+        ..spec()
+    };
+    check(&cluster(), &open, &expect![""]);
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let mut facts = cluster();
+    facts
+        .attachments
+        .remove(&ObjectName::parse("default", "limiter").unwrap());
+    check(&facts, &spec(), &expect![""]);
+    facts
+        .pods
+        .remove(&ObjectName::parse("default", "limiter").unwrap());
+    check(&facts, &spec(), &expect![""]);
+    let mut wrong = spec();
+    wrong.hops[0].output = "east".to_owned();
+    check(&facts, &wrong, &expect![""]);
+    wrong.hops[0].output = "eth0".to_owned();
+    check(&facts, &wrong, &expect![""]);
+    facts.config = None;
+    check(&facts, &spec(), &expect![""]);
+}
+
+#[test]
+fn a_plan_keeps_its_numbers_and_instances() {
+    let mut facts = cluster();
+    let first = plan(&chain_name(), &spec(), &[], &facts).unwrap();
+    facts.rendered.insert(chain_name(), first.clone());
+    // A pod that would come first by name does not take the hop over.
+    let pod = facts.pods[&ObjectName::parse("default", "firewall").unwrap()].clone();
+    let earlier = ObjectName::parse("default", "a-firewall").unwrap();
+    let mut attachment =
+        facts.attachments[&ObjectName::parse("default", "firewall").unwrap()].clone();
+    attachment.pod = earlier.clone();
+    facts.pods.insert(earlier.clone(), pod);
+    facts.attachments.insert(earlier, attachment);
+    assert_eq!(plan(&chain_name(), &spec(), &[], &facts).unwrap(), first);
+}
+
+#[test]
+fn two_chains_share_no_number() {
+    let mut facts = cluster();
+    let first = plan(&chain_name(), &spec(), &[], &facts).unwrap();
+    facts.rendered.insert(chain_name(), first.clone());
+    let other = ObjectName::parse("default", "other").unwrap();
+    let second = plan(&other, &spec(), &[], &facts).unwrap();
+    let vnis = |r: &RenderedChain| r.segments.iter().map(|s| s.vni).collect::<Vec<_>>();
+    assert!(vnis(&second).iter().all(|v| !vnis(&first).contains(v)));
+    let addresses = |r: &RenderedChain| {
+        r.entries
+            .iter()
+            .chain(&r.exits)
+            .map(|e| e.address)
+            .collect::<Vec<_>>()
+    };
+    assert!(
+        addresses(&second)
+            .iter()
+            .all(|a| !addresses(&first).contains(a))
+    );
+}
