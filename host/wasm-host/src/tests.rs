@@ -1,1 +1,7 @@
+//! Modules that misbehave, modules that behave, and the same functions native and sandboxed.
 
+mod classifier;
+mod differential;
+mod fixtures;
+mod packet_function;
+mod window;

@@ -1,0 +1,98 @@
+//! Modules for tests: hostile ones from text, the examples from source.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use weft_build::{BuildRequest, build};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+use crate::EngineSet;
+
+pub(super) fn engines() -> EngineSet {
+    static ENGINES: OnceLock<EngineSet> = OnceLock::new();
+    ENGINES
+        .get_or_init(|| EngineSet::new().expect("this machine runs modules"))
+        .clone()
+}
+
+/// Builds an example once; `None`, and loud about it, where no compiler reaches wasm32.
+pub(super) fn example(name: &str) -> Option<Vec<u8>> {
+    let crate_dir = folder("../../cnf-examples").join(name);
+    match build(&BuildRequest::new(crate_dir), &mut |_| {}) {
+        Ok(artifact) => Some(std::fs::read(artifact.path).expect("the module")),
+        Err(error @ weft_build::BuildError::NoToolchain { .. }) => {
+            eprintln!("SKIPPED: {error}");
+            None
+        }
+        Err(error) => panic!("{name}: {error}"),
+    }
+}
+
+/// Makes a component of a core module in text form.
+pub(super) fn component(package: &str, world: &str, text: &str) -> Vec<u8> {
+    let mut resolve = Resolve::default();
+    let mut last = None;
+    for name in ["types", "host", package] {
+        last = Some(
+            resolve
+                .push_path(folder("../../sdk/wit").join(name))
+                .expect("the contract")
+                .0,
+        );
+    }
+    let last = last.expect("a package");
+    let world = resolve
+        .select_world(&[last], Some(world))
+        .expect("the world");
+    let mut core = wat::parse_str(text).expect("the text is a module");
+    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).expect("metadata");
+    let mut encoder = ComponentEncoder::default();
+    let encoder = encoder.validate(true).module(&core).expect("a module");
+    encoder.encode().expect("a component")
+}
+
+/// A classifier that does `body` when asked for rules and otherwise answers with zeroes at address 0.
+pub(super) fn classifier(imports: &str, body: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module {imports}
+            (memory (export "memory") 1)
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+            (func (export "weft:control/lifecycle@0.1.0-alpha.1#configure") (param i32 i32)
+                (result i32) (i32.const 0))
+            (func (export "weft:control/classifier@0.1.0-alpha.1#compile") (param i32)
+                (result i32) {body}))"#
+    );
+    component("control", "classifier-module", &text)
+}
+
+/// Where a packet fixture keeps its descriptors.
+pub(super) const TABLE: u32 = 1024;
+
+/// A packet function that does `process` with `$window`, `$count` and `$now`.
+pub(super) fn packet_function(table: u32, process: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module
+            (memory (export "memory") 1)
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 40960))
+            (func (export "weft:packet/lifecycle@0.1.0-alpha.1#describe") (result i32)
+                (i32.const 0))
+            (func (export "weft:packet/lifecycle@0.1.0-alpha.1#configure")
+                (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+                (i32.store16 (i32.const 516) (i32.const 1))
+                (i32.store (i32.const 520) (i32.const {table}))
+                (i32.const 512))
+            (func (export "weft:packet/lifecycle@0.1.0-alpha.1#save") (result i32) (i32.const 0))
+            (func (export "weft:packet/lifecycle@0.1.0-alpha.1#restore")
+                (param i32 i32 i32 i32) (result i32) (i32.const 0))
+            (func (export "weft:packet/hot@0.1.0-alpha.1#process")
+                (param $window i32) (param $count i32) (param $now i64) {process})
+            (func (export "weft:packet/hot@0.1.0-alpha.1#tick") (param i64))
+            (func (export "weft:packet/stats@0.1.0-alpha.1#read") (result i32) (i32.const 0)))"#
+    );
+    component("packet", "packet-function", &text)
+}
+
+fn folder(relative: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
+}
