@@ -71,9 +71,9 @@ impl<'a> Ethernet<'a> {
             }
             let tci = u16_at(self.0, at);
             if tags.count == 0 {
-                tags.outer = tci
+                tags.outer = tci;
             } else {
-                tags.inner = tci
+                tags.inner = tci;
             }
             kind = u16_at(self.0, at + 2);
             at += TAG_LEN;

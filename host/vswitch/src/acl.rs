@@ -139,7 +139,7 @@ impl AclKey {
         if !later_fragment {
             match (flow.protocol, upper) {
                 (proto::ICMP | proto::ICMPV6, [kind, code, ..]) => {
-                    (flow.src_port, flow.dst_port) = (u16::from(*kind), u16::from(*code))
+                    (flow.src_port, flow.dst_port) = (u16::from(*kind), u16::from(*code));
                 }
                 (proto::TCP | proto::UDP | proto::SCTP, [a, b, c, d, rest @ ..]) => {
                     (flow.src_port, flow.dst_port) =

@@ -133,7 +133,7 @@ impl Fib {
     /// Adds a prefix or replaces its value. Host bits must be clear.
     pub fn insert(&mut self, prefix: Prefix, value: u32) {
         with_bytes(prefix.addr, |bytes| {
-            insert(&mut self.root, bytes, prefix.len, value)
+            insert(&mut self.root, bytes, prefix.len, value);
         });
     }
 

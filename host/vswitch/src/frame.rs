@@ -15,6 +15,11 @@ pub const HEAD_MAX: usize = 192;
 /// Most frames received into one batch.
 pub const BATCH_MAX: usize = 256;
 
+/// Length of an untagged Ethernet header, as an offset in a frame.
+pub(crate) const ETHERNET_LEN: u16 = 14;
+
+const _: () = assert!(ETHERNET_LEN as usize == packet::ethernet::HEADER_LEN);
+
 const HEAD_SIZE: usize = HEADROOM + HEAD_MAX;
 
 /// Bytes behind the head that the device holds until the batch ends. The graph never reads them.
@@ -104,7 +109,7 @@ impl Frame {
             return false;
         };
         room.copy_from_slice(head);
-        self.start = HEADROOM as u16;
+        self.start = index(HEADROOM);
         self.end = index(HEADROOM + head.len());
         self.tail = tail.filter(|t| t.len > 0);
         self.rx = rx;
@@ -251,7 +256,8 @@ impl Frame {
 
 const fn index(at: usize) -> u16 {
     debug_assert!(at <= HEAD_SIZE);
-    (at & 0xffff) as u16
+    let [.., high, low] = at.to_be_bytes();
+    u16::from_be_bytes([high, low])
 }
 
 #[cfg(test)]

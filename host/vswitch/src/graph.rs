@@ -158,7 +158,7 @@ impl Graph<'_> {
             NodeId::Ip6IcmpError => self.each(node, ids, node::ip6_icmp_error::process),
             NodeId::Ip4Arp => self.each(node, ids, node::ip4_arp::process),
             NodeId::Ip6DiscoverNeighbor => {
-                self.each(node, ids, node::ip6_discover_neighbor::process)
+                self.each(node, ids, node::ip6_discover_neighbor::process);
             }
             NodeId::InterfaceOutput => self.each(node, ids, node::interface_output::process),
             NodeId::AclOutput => self.each(node, ids, node::acl_output::process),

@@ -175,9 +175,9 @@ impl Dataplane {
             return Err(ApiError::InvalidValue);
         }
         if is_add {
-            tag.clone_into(&mut info.tag)
+            tag.clone_into(&mut info.tag);
         } else {
-            info.tag.clear()
+            info.tag.clear();
         }
         Ok(())
     }

@@ -298,9 +298,9 @@ impl Dataplane {
             }
             entry.sources.retain(|_, choices| !choices.is_empty());
             if entry.sources.is_empty() {
-                self.withdraw(key)
+                self.withdraw(key);
             } else {
-                self.install(key)
+                self.install(key);
             }
         }
         self.forget_abf_paths_on(index);

@@ -61,7 +61,10 @@ pub(super) fn learn_neighbor(
     let [a, b, c, d, e, f] = mac.0;
     let bits = match ip {
         IpAddr::V4(v4) => u64::from(v4.to_bits()),
-        IpAddr::V6(v6) => (v6.to_bits() ^ (v6.to_bits() >> 64)) as u64 & u64::MAX,
+        IpAddr::V6(v6) => {
+            let [high, low] = [v6.to_bits() >> 64, v6.to_bits() & u128::from(u64::MAX)];
+            u64::try_from(high ^ low).unwrap_or(0)
+        }
     };
     let key = bits.rotate_left(16)
         ^ u64::from_be_bytes([1, 0, a, b, c, d, e, f])

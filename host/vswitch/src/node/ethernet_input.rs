@@ -3,7 +3,7 @@
 
 use packet::ethernet::{self, Ethernet};
 
-use crate::frame::Frame;
+use crate::frame::{ETHERNET_LEN, Frame};
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::interface::{Interface, L2Config};
 
@@ -23,7 +23,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     };
     let kind = header.ethertype();
     let dst = header.dst();
-    frame.meta.l3 = ethernet::HEADER_LEN as u16;
+    frame.meta.l3 = ETHERNET_LEN;
     match interface.l2 {
         L2Config::Xconnect(_) | L2Config::Bridge { bvi: false, .. } => {
             return Next::To(NodeId::L2Input);

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use packet::arp::{self, Arp, Operation};
 use packet::{MacAddr, ethernet};
 
-use crate::frame::Frame;
+use crate::frame::{ETHERNET_LEN, Frame};
 use crate::graph::{DropReason, Env, Next, NodeId};
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
@@ -42,7 +42,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     }
     .emit(body);
     frame.replace(&bytes);
-    frame.meta.l3 = ethernet::HEADER_LEN as u16;
+    frame.meta.l3 = ETHERNET_LEN;
     frame.meta.tx = on;
     Next::To(NodeId::InterfaceOutput)
 }

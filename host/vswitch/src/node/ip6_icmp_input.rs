@@ -8,7 +8,7 @@ use packet::ndisc::{self, Ndisc};
 use packet::{MacAddr, ethernet, icmpv6, proto};
 
 use super::attached::learn_neighbor;
-use crate::frame::Frame;
+use crate::frame::{ETHERNET_LEN, Frame};
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::interface::Interface;
 
@@ -158,5 +158,5 @@ pub(super) fn solicit_or_advertise(
     };
     header.emit(l2_l3.get_mut(L3..).unwrap_or(&mut []));
     frame.replace(bytes.get(..L4 + len).unwrap_or(&[]));
-    frame.meta.l3 = L3 as u16;
+    frame.meta.l3 = ETHERNET_LEN;
 }

@@ -3,7 +3,7 @@
 use packet::ethernet;
 
 use crate::dpo::{Adjacency, Rewrite};
-use crate::frame::Frame;
+use crate::frame::{ETHERNET_LEN, Frame};
 use crate::graph::{DropReason, Next, NodeId};
 
 pub(super) fn apply(
@@ -25,7 +25,7 @@ pub(super) fn apply(
                 return Next::Drop(DropReason::NoHeadroom);
             };
             ethernet::emit(header, dst, src, ethertype);
-            frame.meta.l3 = ethernet::HEADER_LEN as u16;
+            frame.meta.l3 = ETHERNET_LEN;
         }
         Rewrite::None => {
             if !frame.strip_l2() {

@@ -59,7 +59,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     }
     match by_version(interface, frame) {
         Next::To(node) => env.turn(frame, node),
-        other => other,
+        other @ (Next::Drop(_) | Next::Transmit(_)) => other,
     }
 }
 

@@ -8,9 +8,11 @@ const WAYS: usize = 1 << BITS;
 const BUCKET_MAX: usize = 8;
 const DEPTH_MAX: u32 = 6;
 
+type Children<K, V> = [Option<Arc<Node<K, V>>>; WAYS];
+
 #[derive(Debug, Clone)]
 enum Node<K, V> {
-    Inner(Box<[Option<Arc<Node<K, V>>>; WAYS]>),
+    Inner(Box<Children<K, V>>),
     Bucket(Vec<(K, V)>),
 }
 
@@ -66,7 +68,8 @@ fn hash_of<K: Hash>(key: &K) -> u64 {
 }
 
 const fn slot(hash: u64, depth: u32) -> usize {
-    (hash >> (BITS * depth)) as usize & (WAYS - 1)
+    let [a, ..] = (hash >> (BITS * depth)).to_le_bytes();
+    a as usize & (WAYS - 1)
 }
 
 impl<K: Hash + Eq, V> PMap<K, V> {
@@ -99,7 +102,7 @@ impl<K: Hash + Eq, V> PMap<K, V> {
             match node {
                 Node::Bucket(items) => items.iter().for_each(|(k, v)| visit(k, v)),
                 Node::Inner(children) => {
-                    stack.extend(children.iter().rev().filter_map(|c| c.as_deref()))
+                    stack.extend(children.iter().rev().filter_map(|c| c.as_deref()));
                 }
             }
         }
