@@ -60,7 +60,8 @@ pub(super) fn classifier(imports: &str, body: &str) -> Vec<u8> {
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
             (func (export "weft:control/lifecycle@0.1.0-alpha.1#configure") (param i32 i32)
                 (result i32) (i32.const 0))
-            (func (export "weft:control/classifier@0.1.0-alpha.1#compile") (param i32)
+            (func $compile (export "weft:control/classifier@0.1.0-alpha.1#compile")
+                (param i64 i32 i32 i32 i32 i64 i32 i32 i32 i32 i32 i32 i32 i32 i32)
                 (result i32) {body}))"#
     );
     component("control", "classifier-module", &text)
