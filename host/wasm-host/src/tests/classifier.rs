@@ -81,7 +81,9 @@ fn a_module_that_takes_all_memory_is_refused_it() {
 
 #[test]
 fn a_module_that_recurses_without_end_is_stopped() {
-    let arguments = (0..15).map(|at| format!("(local.get {at})")).collect::<String>();
+    let arguments = (0..15)
+        .map(|at| format!("(local.get {at})"))
+        .collect::<String>();
     let again = format!("(call $compile {arguments})");
     let fault = answer(&again).expect_err("stopped");
     assert!(matches!(fault, ModuleFault::Trap(_)), "{fault}");

@@ -46,7 +46,8 @@ pub(super) fn component(package: &str, world: &str, text: &str) -> Vec<u8> {
         .select_world(&[last], Some(world))
         .expect("the world");
     let mut core = wat::parse_str(text).expect("the text is a module");
-    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).expect("metadata");
+    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false)
+        .expect("metadata");
     let mut encoder = ComponentEncoder::default();
     let encoder = encoder.validate(true).module(&core).expect("a module");
     encoder.encode().expect("a component")
