@@ -1,17 +1,50 @@
 //! Start and orderly end of the agent.
 
 use std::future::Future;
+use std::io;
+use std::path::PathBuf;
 
+use agent_api::agent::cni_server::CniServer;
+use agent_api::agent::node_server::NodeServer;
+use model::NodeName;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::UnixListenerStream;
+
+use crate::agent::{Agent, Start, facts};
+use crate::cluster::{self, Outbox};
 use crate::config::AgentConfig;
+use crate::dataplane;
+use crate::event::QUEUE;
+use crate::journal::{Journal, JournalError};
+use crate::server::Service;
 
 /// Why an agent could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    #[error("`{0}` is no node name")]
-    Node(String),
+    #[error("the configuration names no node; hint: use --node")]
+    NoNode,
+    #[error(transparent)]
+    Node(#[from] model::name::NameError),
+    #[error("use state directory")]
+    Journal(#[from] JournalError),
+    #[error("{what} `{path}`")]
+    Io {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("use store `{url}`")]
+    Store {
+        url: String,
+        #[source]
+        source: store::client::StoreError,
+    },
+    #[error("serve the agent's socket")]
+    Serve(#[source] tonic::transport::Error),
 }
 
-/// Runs the agent of a node until `shutdown` resolves.
+/// Runs the agent of a node until `shutdown` resolves. The dataplane is left as it is.
 ///
 /// # Errors
 /// [`AgentError`] when it cannot start; later trouble is retried.
@@ -19,7 +52,68 @@ pub async fn run(
     config: AgentConfig,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), AgentError> {
-    tracing::info!(node = config.node, "agent started");
-    shutdown.await;
-    Ok(())
+    let node = NodeName::parse(config.node.as_deref().ok_or(AgentError::NoNode)?)?;
+    make_dir(&config.pod_dir)?;
+    if let Some(parent) = config.cni_socket.parent() {
+        make_dir(parent)?;
+    }
+    let journal = Journal::open(&config.state_dir)?;
+    let listener = agent_api::listen(&config.cni_socket).await;
+    let listener = listener.map_err(|source| AgentError::Io {
+        what: "listen on",
+        path: config.cni_socket.clone(),
+        source,
+    })?;
+
+    let (events, queue) = mpsc::channel(QUEUE);
+    let dataplane = dataplane::spawn(config.vpp_api.clone(), events.clone());
+    let outbox = Outbox::default();
+    let store_failed = |source| AgentError::Store { url: config.store.clone(), source };
+    let (url, name) = (config.store.as_str(), node.clone());
+    cluster::spawn(url, name, journal.node_id(), outbox.clone(), events.clone())
+        .map_err(store_failed)?;
+    let sweep = {
+        let (url, node, events) = (config.store.clone(), node.clone(), events.downgrade());
+        move || {
+            if let Some(events) = events.upgrade() {
+                cluster::sweep(&url, &node, &events);
+            }
+        }
+    };
+    let agent = Agent::new(Start {
+        facts: facts(node.clone(), &config),
+        journal,
+        outbox,
+        dataplane: dataplane.clone(),
+        pod_dir: config.pod_dir.clone(),
+        sweep: Box::new(sweep),
+    })?;
+    let service = Service {
+        events,
+        dataplane,
+        pod_dir: config.pod_dir.clone(),
+        mtu: config.cluster.mtu,
+    };
+    let serve = tonic::transport::Server::builder()
+        .add_service(CniServer::new(service.clone()))
+        .add_service(NodeServer::new(service))
+        .serve_with_incoming(UnixListenerStream::new(listener));
+    tracing::info!(%node, socket = %config.cni_socket.display(), "agent started");
+    // Not a graceful end: a request that waits for the dataplane must not hold up the shutdown.
+    let outcome = tokio::select! {
+        served = serve => served.map_err(AgentError::Serve),
+        () = agent.run(queue) => Ok(()),
+        () = shutdown => Ok(()),
+    };
+    // A socket that stays behind is replaced at the next start.
+    let _ = std::fs::remove_file(&config.cni_socket);
+    outcome
+}
+
+fn make_dir(path: &std::path::Path) -> Result<(), AgentError> {
+    std::fs::create_dir_all(path).map_err(|source| AgentError::Io {
+        what: "create",
+        path: path.to_owned(),
+        source,
+    })
 }

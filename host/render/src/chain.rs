@@ -7,7 +7,6 @@
 mod steering;
 mod wiring;
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use model::rendered::HopState;
@@ -135,12 +134,6 @@ impl<'a> View<'a> {
             vni,
         };
         Some((IfTag::new(&format!("segment/{vni}/{}", peer.id)), device))
-    }
-
-    /// Nodes with ends of `side`, other than this one.
-    fn remote_end_nodes(&self, side: Side) -> BTreeSet<&'a NodeName> {
-        let nodes = self.side_ends(side).iter().map(|e| &e.node);
-        nodes.filter(|n| !self.is_here(n)).collect()
     }
 }
 
