@@ -1,0 +1,237 @@
+//! A dataplane with one worker, driven over VPP's binary API: ours, or VPP itself. Both get the same messages.
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use vpp_api::FixedString;
+use vpp_api::Request;
+use vpp_api::ethernet_types::MacAddress;
+use vpp_api::interface::{SwInterfaceAddDelAddress, SwInterfaceSetFlags};
+use vpp_api::interface_types::{IfStatusFlags, InterfaceIndex};
+use vpp_api::ip_neighbor::{IpNeighbor, IpNeighborAddDel, IpNeighborFlags};
+use vpp_api::ip_types::{AddressWithPrefix, Ip4AddressWithPrefix, Ip4Prefix, Prefix};
+use vpp_api::l2::{BridgeDomainAddDelV2, SwInterfaceSetL2Bridge, SwInterfaceSetL2Xconnect};
+use vpp_api::memif::{MemifCreateV2, MemifMode, MemifRole, MemifSocketFilenameAddDelV2};
+use vpp_api::tapv2::TapCreateV3;
+use vpp_api_client::{Client, Options};
+
+use crate::memif::Side;
+use crate::process::{Daemon, Place};
+use crate::sandbox::Namespace;
+
+/// Which dataplane.
+#[derive(Clone, Debug)]
+pub(crate) enum Engine {
+    /// The program `weft-vswitch`.
+    Weft(PathBuf),
+    /// The prefix that VPP is installed under.
+    Vpp(PathBuf),
+}
+
+impl Engine {
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Weft(_) => "weft-vswitch",
+            Self::Vpp(_) => "VPP",
+        }
+    }
+}
+
+pub(crate) struct Dataplane {
+    api: Client,
+    runtime: Runtime,
+    pub(crate) dir: TempDir,
+    // Dropped last: the client's end of the socket goes first.
+    _process: Daemon,
+}
+
+impl Dataplane {
+    pub(crate) fn start(engine: &Engine, place: Place) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let socket = dir.path().join("api.sock");
+        let log = dir.path().join("log");
+        let mut command = match engine {
+            Engine::Weft(program) => {
+                let mut command = place.command(None, program);
+                command
+                    .arg("--api-socket")
+                    .arg(&socket)
+                    .args(["--workers", "1"]);
+                command
+            }
+            Engine::Vpp(prefix) => {
+                let mut command = place.command(None, prefix.join("bin/vpp"));
+                command
+                    .arg("-c")
+                    .arg(startup(dir.path(), &socket, place.core.unwrap_or(0))?);
+                command
+            }
+        };
+        let mut process = Daemon::start(&mut command, &log)?;
+        process.until("an API socket", || socket.exists().then_some(()))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?;
+        let options = Options {
+            name: "bench".into(),
+            ..Options::default()
+        };
+        let api = runtime
+            .block_on(Client::connect(&socket, options))
+            .with_context(|| format!("{} said: {}", engine.name(), process.last_words()))?;
+        Ok(Self {
+            api,
+            runtime,
+            dir,
+            _process: process,
+        })
+    }
+
+    pub(crate) fn memif_socket(&self) -> PathBuf {
+        self.dir.path().join("memif.sock")
+    }
+
+    /// Two memif servers, ids 0 and 1 of [`Self::memif_socket`].
+    pub(crate) fn memifs(&self) -> anyhow::Result<[InterfaceIndex; 2]> {
+        self.ask(&MemifSocketFilenameAddDelV2 {
+            is_add: true,
+            socket_id: 1,
+            socket_filename: self.memif_socket().to_string_lossy().into_owned(),
+        })?;
+        let memif = |id, side: &Side| {
+            let reply = self.ask(&MemifCreateV2 {
+                role: MemifRole::Master,
+                mode: MemifMode::Ethernet,
+                id,
+                socket_id: 1,
+                rx_queues: 1,
+                tx_queues: 1,
+                ring_size: 1024,
+                buffer_size: 2048,
+                hw_addr: MacAddress(side.gateway_mac),
+                ..MemifCreateV2::default()
+            })?;
+            self.up(reply.sw_if_index)?;
+            Ok::<_, anyhow::Error>(reply.sw_if_index)
+        };
+        Ok([memif(0, &Side::LEFT)?, memif(1, &Side::RIGHT)?])
+    }
+
+    pub(crate) fn cross_connect(&self, [a, b]: [InterfaceIndex; 2]) -> anyhow::Result<()> {
+        for (rx_sw_if_index, tx_sw_if_index) in [(a, b), (b, a)] {
+            self.ask(&SwInterfaceSetL2Xconnect {
+                rx_sw_if_index,
+                tx_sw_if_index,
+                enable: true,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Gives both interfaces an address and a neighbour, as [`Side`] has them.
+    pub(crate) fn route(&self, interfaces: [InterfaceIndex; 2]) -> anyhow::Result<()> {
+        for (sw_if_index, side) in interfaces.into_iter().zip([Side::LEFT, Side::RIGHT]) {
+            self.address(sw_if_index, Ipv4Addr::new(10, side.subnet, 0, 1))?;
+            self.ask(&IpNeighborAddDel {
+                is_add: true,
+                neighbor: IpNeighbor {
+                    sw_if_index,
+                    flags: IpNeighborFlags::STATIC,
+                    mac_address: MacAddress(side.host_mac),
+                    ip_address: Ipv4Addr::new(10, side.subnet, 0, 2).into(),
+                },
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn bridge(&self, interfaces: &[InterfaceIndex]) -> anyhow::Result<()> {
+        let bd_id = 1;
+        self.ask(&BridgeDomainAddDelV2 {
+            bd_id,
+            flood: true,
+            uu_flood: true,
+            forward: true,
+            learn: true,
+            is_add: true,
+            ..BridgeDomainAddDelV2::default()
+        })?;
+        for &rx_sw_if_index in interfaces {
+            self.ask(&SwInterfaceSetL2Bridge {
+                rx_sw_if_index,
+                bd_id,
+                enable: true,
+                ..SwInterfaceSetL2Bridge::default()
+            })?;
+        }
+        Ok(())
+    }
+
+    /// A tap whose other end is `eth0` of `pod`.
+    pub(crate) fn tap(
+        &self,
+        pod: &Namespace,
+        address: Ipv4Addr,
+        gateway: Option<Ipv4Addr>,
+        mtu: u32,
+    ) -> anyhow::Result<InterfaceIndex> {
+        let reply = self.ask(&TapCreateV3 {
+            num_rx_queues: 1,
+            host_mtu_set: true,
+            host_mtu_size: mtu,
+            host_ip4_prefix_set: true,
+            host_ip4_prefix: Ip4AddressWithPrefix(Ip4Prefix { address, len: 24 }),
+            host_ip4_gw_set: gateway.is_some(),
+            host_ip4_gw: gateway.unwrap_or(Ipv4Addr::UNSPECIFIED),
+            host_namespace_set: true,
+            host_namespace: FixedString::new(&pod.path())?,
+            host_if_name_set: true,
+            host_if_name: FixedString::new("eth0")?,
+            ..TapCreateV3::default()
+        })?;
+        self.up(reply.sw_if_index)?;
+        Ok(reply.sw_if_index)
+    }
+
+    pub(crate) fn address(
+        &self,
+        sw_if_index: InterfaceIndex,
+        address: Ipv4Addr,
+    ) -> anyhow::Result<()> {
+        self.ask(&SwInterfaceAddDelAddress {
+            sw_if_index,
+            is_add: true,
+            prefix: AddressWithPrefix(Prefix::new(address.into(), 24)),
+            ..SwInterfaceAddDelAddress::default()
+        })?;
+        Ok(())
+    }
+
+    fn up(&self, sw_if_index: InterfaceIndex) -> anyhow::Result<()> {
+        let flags = IfStatusFlags::ADMIN_UP;
+        self.ask(&SwInterfaceSetFlags { sw_if_index, flags })?;
+        Ok(())
+    }
+
+    fn ask<M: Request>(&self, message: &M) -> anyhow::Result<M::Reply> {
+        Ok(self.runtime.block_on(self.api.request(message))?)
+    }
+}
+
+/// VPP's configuration: one worker on the given core, no hardware.
+fn startup(dir: &Path, socket: &Path, core: usize) -> anyhow::Result<PathBuf> {
+    let main = usize::from(core == 0);
+    let path = dir.join("startup.conf");
+    let (dir, socket) = (dir.display(), socket.display());
+    let text = format!(
+        "unix {{ nodaemon runtime-dir {dir} }}\nsocksvr {{ socket-name {socket} }}\n\
+         cpu {{ main-core {main} corelist-workers {core} }}\nplugins {{ plugin dpdk_plugin.so {{ disable }} }}\n\
+         memory {{ main-heap-page-size default }}\n"
+    );
+    std::fs::write(&path, text).with_context(|| format!("write `{}`", path.display()))?;
+    Ok(path)
+}

@@ -1,0 +1,83 @@
+//! Where Weft's programs are: built beside this one, in the same profile.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+
+use crate::args::Run;
+use crate::report::Skip;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    directory: PathBuf,
+    pub(crate) modules: PathBuf,
+    build: bool,
+    build_nice: i32,
+}
+
+impl Programs {
+    pub(crate) fn new(run: &Run) -> anyhow::Result<Self> {
+        let own = std::env::current_exe().context("find this program")?;
+        let own = own.parent().context("a program lies in a directory")?;
+        let directory = match &run.bin_dir {
+            Some(directory) => std::path::absolute(directory)?,
+            None => own.to_owned(),
+        };
+        let modules = run
+            .modules
+            .clone()
+            .unwrap_or_else(|| directory.join("modules"));
+        Ok(Self {
+            directory,
+            modules,
+            build_nice: -run.nice,
+            build: !run.no_build && run.bin_dir.is_none(),
+        })
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The program `name` of `package`, built if need be; what goes wrong is in `skipped`.
+    pub(crate) fn get(
+        &self,
+        package: &str,
+        name: &str,
+        skipped: &mut Vec<Skip>,
+    ) -> Option<PathBuf> {
+        if self.build
+            && let Err(error) = self.make(package)
+        {
+            skipped.push(Skip::new(
+                format!("build of `{package}`"),
+                format!("{error:#}"),
+            ));
+        }
+        let path = self.directory.join(name);
+        if path.is_file() {
+            return Some(path);
+        }
+        let why = format!("`{}` does not exist", path.display());
+        skipped.push(Skip::new(format!("`{name}`"), why));
+        None
+    }
+
+    fn make(&self, package: &str) -> anyhow::Result<()> {
+        eprintln!("building {package}");
+        let target = self
+            .directory
+            .parent()
+            .context("programs lie in a target directory")?;
+        let mut command = Command::new("nice");
+        // The niceness of this program is for measuring, not for building.
+        command.args(["-n", &self.build_nice.to_string()]);
+        command.arg(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        command.args(["build", "--quiet", "--bins", "--package", package]);
+        if !cfg!(debug_assertions) {
+            command.arg("--release");
+        }
+        crate::process::output(command.arg("--target-dir").arg(target)).map(drop)
+    }
+}
