@@ -231,5 +231,6 @@ fn reason(fault: &ModuleFault) -> &'static str {
         ModuleFault::BadAnswer(_) => "ModuleAnswerInvalid",
         ModuleFault::Fault(_) => "ModuleFault",
         ModuleFault::Host(_) => "ModuleHostError",
+        ModuleFault::Dead => "ModuleDead",
     }
 }
