@@ -387,3 +387,16 @@ fn stable_mac(seed: &[u8]) -> MacAddr {
     let [a, b, c, d, ..] = (hash ^ (hash >> 32)).to_le_bytes();
     MacAddr([0x02, 0xfe, a, b, c, d])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stable_mac_is_local_unicast_and_tells_seeds_apart() {
+        let (one, other) = (stable_mac(b"one"), stable_mac(b"other"));
+        assert_eq!(one, stable_mac(b"one"));
+        assert_ne!(one, other);
+        assert_eq!(one.0[..2], [0x02, 0xfe]);
+    }
+}

@@ -250,3 +250,82 @@ fn is_pause(error: &io::Error) -> bool {
 }
 
 const _: () = assert!(BURST_MAX <= SLOTS && SLOTS <= BATCH_MAX);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_goes_back_between_addresses_and_type_and_moves_the_offload() {
+        let mut head = [0; HEAD_MAX];
+        for (at, byte) in (0..).zip(&mut head[VLAN_LEN..]) {
+            *byte = at;
+        }
+        let mut offload = Offload {
+            needs_csum: true,
+            csum_start: 34,
+            csum_offset: 16,
+            ..Offload::default()
+        };
+        restore_vlan(
+            &mut head,
+            VlanTag {
+                tpid: 0x88a8,
+                tci: 0x2064,
+            },
+            Some(&mut offload),
+        );
+        let addresses: Vec<u8> = (0..12).collect();
+        assert_eq!(head[..12], addresses);
+        assert_eq!(head[12..16], [0x88, 0xa8, 0x20, 0x64]);
+        assert_eq!(head[16..18], [12, 13]);
+        assert_eq!((offload.csum_start, offload.csum_offset), (38, 16));
+    }
+
+    #[test]
+    fn a_frame_without_offload_work_gets_none_by_its_tag() {
+        let mut offload = Offload::default();
+        restore_vlan(
+            &mut [0; HEAD_MAX],
+            VlanTag {
+                tpid: 0x8100,
+                tci: 1,
+            },
+            Some(&mut offload),
+        );
+        assert_eq!(offload, Offload::default());
+    }
+
+    #[test]
+    fn frames_of_every_length_are_taken_and_unknown_work_is_an_error() {
+        let mut batch = Batch::new();
+        let mut burst = Burst::default();
+        for len in [60, 192, 193, 65_000] {
+            let at = Tail {
+                slot: 3,
+                offset: 7,
+                len,
+            };
+            burst.push(
+                &mut batch,
+                SwIfIndex(1),
+                &[0; HEAD_MAX],
+                at,
+                Some(Offload::default()),
+            );
+        }
+        // A kind of segmentation nobody asked for.
+        burst.push(
+            &mut batch,
+            SwIfIndex(1),
+            &[0; HEAD_MAX],
+            Tail {
+                slot: 0,
+                offset: 0,
+                len: 60,
+            },
+            None,
+        );
+        assert_eq!((burst.frames, burst.errors, batch.rx_len()), (4, 1, 4));
+    }
+}

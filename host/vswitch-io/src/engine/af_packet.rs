@@ -30,8 +30,15 @@ impl Engine {
         if self.find_af_packet(&config.host_if_name).is_some() {
             return Err(ApiError::IfAlreadyExists);
         }
-        let device = AfPacket::open(config)
-            .map_err(|error| refused("af-packet", &config.host_if_name, &error))?;
+        let device = AfPacket::open(config).map_err(|error| {
+            let code = refused("af-packet", &config.host_if_name, &error);
+            let is_unknown = error.raw_os_error() == Some(libc::ENODEV);
+            if is_unknown {
+                ApiError::InvalidInterface
+            } else {
+                code
+            }
+        })?;
         let mac = mac.unwrap_or_else(|| stable_mac(&device.host().mac));
         let name = format!("host-{}", config.host_if_name);
         let mtu = u16::try_from(device.host().mtu).unwrap_or(u16::MAX);

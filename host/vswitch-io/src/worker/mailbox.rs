@@ -174,3 +174,46 @@ impl Post {
         self.lost.load(Ordering::Relaxed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_taken_in_the_order_they_were_put() {
+        let mailbox = Mailbox::new().unwrap();
+        assert!(mailbox.take().is_none());
+        for max in 1..=3 {
+            mailbox.put(Command::Trace(TraceCommand::Start { max, only: None }));
+        }
+        for expected in 1..=3 {
+            let Some(Command::Trace(TraceCommand::Start { max, .. })) = mailbox.take() else {
+                panic!("no order {expected}");
+            };
+            assert_eq!(max, expected);
+        }
+        assert!(mailbox.take().is_none());
+    }
+
+    #[test]
+    fn an_order_wakes_once() {
+        let mailbox = Mailbox::new().unwrap();
+        mailbox.put(Command::Stop);
+        mailbox.put(Command::Stop);
+        mailbox.quiet();
+        assert!(mailbox.waker.read().is_err(), "still awake");
+    }
+
+    #[test]
+    fn news_beyond_the_limit_is_counted_and_dropped() {
+        let (post, mut notices) = Post::channel();
+        for worker in 0..NOTICES_MAX + 3 {
+            post.send(Notice::Panicked { worker });
+        }
+        assert_eq!(post.lost(), 3);
+        assert!(matches!(
+            notices.try_recv(),
+            Ok(Notice::Panicked { worker: 0 })
+        ));
+    }
+}

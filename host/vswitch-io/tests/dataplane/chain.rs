@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
+use std::time::Duration;
 
 use vpp_api::FixedString;
 use vpp_api::abf::{AbfItfAttach, AbfItfAttachAddDel, AbfPolicy, AbfPolicyAddDel};
@@ -16,7 +17,7 @@ use vpp_api::ip_neighbor::{IpNeighbor, IpNeighborAddDel, IpNeighborFlags};
 use vpp_api::ip_types::IpProto;
 use vpp_api::l2::{L2PortType, SwInterfaceSetL2Bridge};
 
-use crate::lab::{Namespace, is_permitted};
+use crate::lab::{Namespace, is_permitted, wait_for};
 use crate::memif::{Wire, master};
 use crate::switch::{PodConfig, Switch, prefix};
 use crate::traffic::{expect_ping, transfer_to_port};
@@ -172,17 +173,12 @@ async fn classified_traffic_passes_the_chain_both_ways_and_nothing_else_does() {
     assert_eq!(cnf.frames(), 0, "ping is not classified");
     let web: SocketAddr = "10.1.2.2:80".parse().unwrap();
     transfer_to_port(&a, &b, web, 4 << 20);
-    let steered = cnf.frames();
+    let steered = settled(&cnf);
     // 4 MiB in segments of one MTU, and their acknowledgements on the way back.
     assert!(steered > (4 << 20) / 1450, "{steered} frames");
     let other: SocketAddr = "10.1.2.2:81".parse().unwrap();
     transfer_to_port(&a, &b, other, 4 << 20);
-    // The end of the first connection may still have been on its way.
-    assert!(
-        cnf.frames() < steered + 10,
-        "port 81 is classified: {} frames",
-        cnf.frames() - steered
-    );
+    assert_eq!(settled(&cnf), steered, "port 81 is not classified");
 
     drop(cnf);
     expect_ping(&a, "10.1.2.2");
@@ -196,4 +192,18 @@ async fn classified_traffic_passes_the_chain_both_ways_and_nothing_else_does() {
         Some(124),
         "a closed chain lets packets pass or refuses them: {output:?}"
     );
+}
+
+/// Waits until everything that is under way has passed the CNF; returns the frames that did.
+fn settled(cnf: &Wire) -> u64 {
+    wait_for("the CNF to be idle", || {
+        let before = cnf.frames();
+        std::thread::sleep(Duration::from_millis(300));
+        let now = cnf.frames();
+        if now == before {
+            Ok(now)
+        } else {
+            Err(now - before)
+        }
+    })
 }

@@ -41,7 +41,7 @@ impl Wire {
         let (clients, stopped) = ([client(0), client(1)], Arc::clone(&stop));
         let counted = Arc::clone(&frames);
         let thread = Some(std::thread::spawn(move || {
-            forward(clients, &stopped, &counted)
+            forward(clients, &stopped, &counted);
         }));
         Self {
             stop,

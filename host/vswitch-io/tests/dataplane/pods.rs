@@ -2,6 +2,9 @@
 
 use std::net::IpAddr;
 
+use vpp_api::interface::{SwInterfaceRxPlacementDump, SwInterfaceSetRxPlacement};
+use vpp_api::interface_types::InterfaceIndex;
+
 use crate::lab::{Namespace, is_permitted};
 use crate::switch::{PodConfig, Switch};
 use crate::traffic::{expect_ping, transfer};
@@ -110,4 +113,37 @@ async fn a_trace_follows_a_packet_from_tap_to_tap() {
     switch.cli("clear trace").await;
     let trace = switch.cli("show trace").await;
     assert!(trace.contains("No packets"), "{trace}");
+}
+
+#[tokio::test]
+async fn a_queue_moves_to_another_worker_and_keeps_working() {
+    if !is_permitted() {
+        return;
+    }
+    let (switch, a, _b) = routed_pods(2, 1).await;
+    expect_ping(&a, "10.1.2.2");
+    let all = SwInterfaceRxPlacementDump {
+        sw_if_index: InterfaceIndex::NONE,
+    };
+    let placed = switch.api.dump(&all).await.unwrap();
+    let workers: Vec<u32> = placed.iter().map(|queue| queue.worker_id).collect();
+    assert_eq!(workers, [0, 1], "queues are spread over workers");
+    for queue in &placed {
+        let request = SwInterfaceSetRxPlacement {
+            sw_if_index: queue.sw_if_index,
+            queue_id: 0,
+            worker_id: 1 - queue.worker_id,
+            is_main: false,
+        };
+        switch.api.request(&request).await.unwrap();
+    }
+    expect_ping(&a, "10.1.2.2");
+    let placed = switch.api.dump(&all).await.unwrap();
+    assert_eq!(
+        placed
+            .iter()
+            .map(|queue| queue.worker_id)
+            .collect::<Vec<_>>(),
+        [1, 0]
+    );
 }
