@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::command::{ksr, store};
+use crate::command::{agent, build, cnf, controller, ksr, node, store};
 use crate::{lab, probe};
 
 /// Pod networking and service chains for Kubernetes, and a whole cluster on a laptop.
@@ -22,6 +22,18 @@ enum Command {
     Store(store::Store),
     /// Reflect Kubernetes objects into the store.
     Ksr(ksr::Ksr),
+    /// Turn chains into wiring: choose instances, run classifiers, report status.
+    Controller(controller::Controller),
+    /// Run the dataplane of a node: watch the store, serve CNI.
+    Agent(agent::Agent),
+    /// Build a crate into a WASM module.
+    Build(build::Build),
+    /// Ask or change a running CNF.
+    #[command(subcommand)]
+    Cnf(cnf::Cnf),
+    /// Ask the agent of a node.
+    #[command(subcommand)]
+    Node(node::Node),
     /// Test traffic: an echo server and a sender that counts what came back.
     #[command(subcommand)]
     Probe(probe::Probe),
@@ -45,6 +57,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Store(options) => serve(store::run(options)),
         Command::Ksr(options) => serve(ksr::run(options)),
+        Command::Controller(options) => serve(controller::run(options)),
+        Command::Agent(options) => serve(agent::run(options)),
+        Command::Build(options) => build::run(options).map(|()| ExitCode::SUCCESS),
+        Command::Cnf(command) => block_on(cnf::run(command)),
+        Command::Node(command) => block_on(node::run(command)),
         Command::Probe(command) => block_on(probe::run(command)),
         Command::Lab(command) => lab::run(command),
     }

@@ -14,6 +14,7 @@ mod client;
 mod cluster;
 mod container;
 mod control;
+mod demo;
 mod enter;
 mod exec;
 mod init;
@@ -23,6 +24,7 @@ mod network;
 mod place;
 mod pod;
 mod process;
+mod run;
 mod status;
 mod supervise;
 
@@ -53,6 +55,8 @@ pub(crate) enum Lab {
     Stop(client::Signal),
     /// Start what was stopped.
     Start(client::Signal),
+    /// Start a lab, apply a directory, play its demo.yaml, report, and take everything down.
+    Run(run::Run),
     /// Stop the lab.
     Down(Target),
     /// Make the namespaces of a lab (internal).
@@ -122,6 +126,18 @@ fn absolute(path: &std::path::Path) -> anyhow::Result<PathBuf> {
     std::path::absolute(path).with_context(|| format!("resolve `{}`", path.display()))
 }
 
+/// The admin socket of the CNF in `pod`, as seen from outside the lab.
+pub(crate) async fn cnf_socket(lab: &place::Record, pod: &str) -> anyhow::Result<PathBuf> {
+    let status = control::status(lab).await?;
+    let state = status.pod(pod)?;
+    Ok(lab.inside(state.directory.join("cnf.sock")))
+}
+
+/// The agent's socket of a node, as seen from outside the lab.
+pub(crate) fn agent_socket(lab: &place::Record, node: &str) -> PathBuf {
+    lab.inside(layout::node_path(node, "agent.sock"))
+}
+
 /// Runs one lab command. Those that change namespaces run before any thread is started.
 pub(crate) fn run(command: Lab) -> anyhow::Result<ExitCode> {
     match command {
@@ -129,6 +145,7 @@ pub(crate) fn run(command: Lab) -> anyhow::Result<ExitCode> {
         Lab::Init(options) => init::run(&options),
         Lab::Exec(options) => exec::run(&options),
         Lab::Up(options) => launch::up(&options),
+        Lab::Run(options) => run::run(options),
         Lab::Supervise(options) => {
             runtime::log::init("info");
             let workers = tokio::runtime::Builder::new_multi_thread()

@@ -64,11 +64,30 @@ pub(crate) struct Send {
     report: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Proto {
     Udp,
     Tcp,
     Http,
+}
+
+impl Proto {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Http => "http",
+        }
+    }
+
+    /// What the server counts it as.
+    pub(crate) const fn transport(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp | Self::Http => "tcp",
+        }
+    }
 }
 
 pub(crate) async fn run(probe: Probe) -> anyhow::Result<()> {

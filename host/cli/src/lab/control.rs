@@ -72,6 +72,18 @@ pub(crate) struct ChainView {
     pub(crate) hops: BTreeMap<String, HopState>,
 }
 
+impl Status {
+    /// A pod by `namespace/name`, or by its bare name in `default`.
+    pub(crate) fn pod(&self, name: &str) -> anyhow::Result<&PodState> {
+        let found = self
+            .pods
+            .get(name)
+            .or_else(|| self.pods.get(&format!("default/{name}")));
+        let known = || self.pods.keys().cloned().collect::<Vec<_>>().join(", ");
+        found.with_context(|| format!("no pod `{name}`; hint: there are {}", known()))
+    }
+}
+
 impl ChainView {
     /// Whether the controller says so and every hop carries packets.
     pub(crate) fn is_ready(&self) -> bool {

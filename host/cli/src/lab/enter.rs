@@ -61,7 +61,8 @@ pub(crate) fn run(options: &Enter) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
 }
 
-/// New PID, network, mount, host name and IPC namespaces; a user namespace first when not root.
+/// New PID, network, host name and IPC namespaces; a user namespace first when not root. The mount
+/// namespace is made by PID 1, because this process needs the `/proc` outside.
 fn new_namespaces() -> anyhow::Result<()> {
     let (uid, gid) = (geteuid(), getegid());
     if !uid.is_root() {
@@ -80,7 +81,6 @@ fn new_namespaces() -> anyhow::Result<()> {
     }
     let flags = CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWNET
-        | CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWIPC;
     unshare(flags).context("create the lab's namespaces; hint: this needs CAP_SYS_ADMIN")

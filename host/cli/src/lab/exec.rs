@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use nix::sched::{CloneFlags, setns};
 
-use super::control::{self, Status};
+use super::control;
 use super::place::{Place, Record};
 
 #[derive(Debug, Args)]
@@ -40,7 +40,11 @@ pub(crate) fn run(options: &Exec) -> anyhow::Result<ExitCode> {
         let netns = File::open(&netns).with_context(|| format!("open `{}`", netns.display()))?;
         setns(netns, CloneFlags::CLONE_NEWNET).context("enter the node's network")?;
     } else {
-        enter_pod(pid_of(&status, &options.pod)?)?;
+        let pod = status.pod(&options.pod)?;
+        let pid = pod.process.pid;
+        enter_pod(
+            pid.with_context(|| format!("pod `{}` does not run: {}", options.pod, pod.reason))?,
+        )?;
     }
     let (program, arguments) = options.command.split_first().context("no command")?;
     let mut child = Command::new(program)
@@ -54,20 +58,6 @@ pub(crate) fn run(options: &Exec) -> anyhow::Result<ExitCode> {
         .or_else(|| status.signal().map(|s| 128 + s))
         .unwrap_or(1);
     Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)))
-}
-
-/// A pod's process as the lab numbers it.
-fn pid_of(status: &Status, pod: &str) -> anyhow::Result<i32> {
-    let found = status
-        .pods
-        .get(pod)
-        .or_else(|| status.pods.get(&format!("default/{pod}")));
-    let known = || status.pods.keys().cloned().collect::<Vec<_>>().join(", ");
-    let found = found.with_context(|| format!("no pod `{pod}`; hint: there are {}", known()))?;
-    found
-        .process
-        .pid
-        .with_context(|| format!("pod `{pod}` does not run: {}", found.reason))
 }
 
 fn enter_lab(lab: &Record) -> anyhow::Result<()> {

@@ -13,6 +13,7 @@ use anyhow::Context;
 use clap::Args;
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, wait};
@@ -47,6 +48,7 @@ pub(crate) fn run(options: &Init) -> anyhow::Result<ExitCode> {
 /// `/run` and `/proc` of our own; nothing that is mounted from here on is seen outside.
 fn private_mounts() -> anyhow::Result<()> {
     let none = None::<&str>;
+    unshare(CloneFlags::CLONE_NEWNS).context("create the lab's mount namespace")?;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .context("make the lab's mounts private")?;
     mount(

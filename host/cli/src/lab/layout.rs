@@ -45,12 +45,8 @@ pub(super) fn nodes(count: u16) -> anyhow::Result<Vec<NodeLayout>> {
 }
 
 impl NodeLayout {
-    pub(super) fn run_dir(&self) -> PathBuf {
-        PathBuf::from("/run/weft-nodes").join(self.name.as_str())
-    }
-
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.run_dir().join(name)
+        node_path(self.name.as_str(), name)
     }
 
     pub(super) fn agent_socket(&self) -> PathBuf {
@@ -91,6 +87,11 @@ impl NodeLayout {
             "cluster": cluster(),
         })
     }
+}
+
+/// A file in the run directory of `node`.
+pub(super) fn node_path(node: &str, name: &str) -> PathBuf {
+    PathBuf::from("/run/weft-nodes").join(node).join(name)
 }
 
 pub(super) fn store_url() -> String {

@@ -105,8 +105,9 @@ impl Place {
 impl Record {
     /// The process `pid` as it is now.
     pub(super) fn of(pid: u32) -> anyhow::Result<Self> {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        // Field 22, counted behind the command in parentheses, which may hold anything.
+        let stat =
+            fs::read_to_string(format!("/proc/{pid}/stat")).context("find the lab's process")?;
+        // State is field 3 and start time field 22, counted behind the command in parentheses, which may hold anything.
         let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
         let start_time = after
             .split_whitespace()

@@ -13,8 +13,8 @@ use model::ObjectName;
 use parking_lot::Mutex;
 use runtime::netns::Netns;
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 
 use super::backoff::Backoff;
 use super::container::Container;
@@ -120,6 +120,9 @@ impl PodSetup {
     }
 }
 
+/// Who waits for the pod's end, if anybody.
+type Done = Option<oneshot::Sender<()>>;
+
 struct Task {
     setup: PodSetup,
     shared: Arc<Shared>,
@@ -129,31 +132,30 @@ struct Task {
 impl Task {
     async fn run(mut self) {
         let mut backoff = Backoff::default();
-        let attached = loop {
+        loop {
             let began = Instant::now();
             match self.attach().await {
-                Ok(attached) => break Some(attached),
+                Ok((netns, addresses)) => return self.serve(netns, addresses).await,
                 Err(error) => self.pending(&error),
             }
-            let pause = sleep(backoff.after(began.elapsed()));
-            tokio::pin!(pause);
-            let terminated = loop {
-                tokio::select! {
-                    () = &mut pause => break None,
-                    order = self.inbox.recv() => match order {
-                        Some(Order::Terminate(done)) => break Some(Some(done)),
-                        None => break Some(None),
-                        Some(Order::Kill | Order::Hold | Order::Start) => {}
-                    },
-                }
-            };
-            if let Some(done) = terminated {
-                self.finish(done).await;
-                return;
+            let again = Instant::now() + backoff.after(began.elapsed());
+            if let Some(done) = self.terminated_before(again).await {
+                return self.finish(done).await;
             }
-        };
-        if let Some((netns, addresses)) = attached {
-            self.serve(netns, addresses).await;
+        }
+    }
+
+    /// Waits until `deadline`; the answer is what wants to hear of the pod's end, if it must end.
+    async fn terminated_before(&mut self, deadline: Instant) -> Option<Done> {
+        loop {
+            tokio::select! {
+                () = sleep_until(deadline) => return None,
+                order = self.inbox.recv() => match order {
+                    Some(Order::Terminate(done)) => return Some(Some(done)),
+                    None => return Some(None),
+                    Some(Order::Kill | Order::Hold | Order::Start) => {}
+                },
+            }
         }
     }
 
@@ -207,7 +209,7 @@ impl Task {
     }
 
     /// DEL and the namespace's end; every step is tried, whatever became of the others.
-    async fn finish(&self, done: Option<tokio::sync::oneshot::Sender<()>>) {
+    async fn finish(&self, done: Done) {
         if let Err(error) = self.setup.plugin.del(&self.setup).await {
             tracing::warn!(pod = %self.setup.name, error = format!("{error:#}"), "cannot detach");
         }

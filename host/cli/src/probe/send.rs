@@ -63,12 +63,7 @@ pub(super) async fn run(options: Send) -> anyhow::Result<()> {
         Proto::Udp => udp(target, &pace, options.size, wait).await?,
         Proto::Tcp | Proto::Http => exchanges(target, &pace, options.proto, options.size).await?,
     };
-    let proto = match options.proto {
-        Proto::Udp => "udp",
-        Proto::Tcp => "tcp",
-        Proto::Http => "http",
-    };
-    let report = book.report(options.target, proto, options.port);
+    let report = book.report(options.target, options.proto.name(), options.port);
     match &options.report {
         Some(path) => report::write(path, &report),
         None => crate::say!("{}", serde_json::to_string_pretty(&report)?),
