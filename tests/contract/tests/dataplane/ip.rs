@@ -1,0 +1,264 @@
+//! Tables, addresses, routes, neighbours.
+
+use vpp_api::interface::{
+    DeleteLoopback, SwInterfaceAddDelAddress, SwInterfaceSetFlags, SwInterfaceSetTable,
+    SwInterfaceSetUnnumbered,
+};
+use vpp_api::interface_types::{IfStatusFlags, InterfaceIndex};
+use vpp_api::ip::{
+    IpAddressDump, IpRoute, IpRouteAddDel, IpRouteLookup, IpTable, IpTableAddDel, IpTableDump,
+    IpUnnumberedDump,
+};
+use vpp_api::ip_neighbor::{IpNeighbor, IpNeighborAddDel, IpNeighborDump, IpNeighborFlags};
+use vpp_api::ip_types::AddressWithPrefix;
+use vpp_api::{ApiError, FixedString};
+
+use crate::target::{TABLE, Target, path, prefix};
+
+#[tokio::test]
+async fn addresses_belong_to_a_table_and_hold_the_interface_there() {
+    for target in Target::all().await {
+        let sw_if_index = target.loopback().await;
+        target.ok(&table(true)).await;
+        let bind = SwInterfaceSetTable {
+            sw_if_index,
+            is_ipv6: false,
+            vrf_id: TABLE,
+        };
+        target.ok(&bind).await;
+        target
+            .ok(&SwInterfaceSetFlags {
+                sw_if_index,
+                flags: IfStatusFlags::ADMIN_UP,
+            })
+            .await;
+        target.ok(&address(sw_if_index, "10.77.1.1/24", true)).await;
+        let dump = IpAddressDump {
+            sw_if_index,
+            is_ipv6: false,
+        };
+        let addresses = target.api.dump(&dump).await.unwrap();
+        assert_eq!(addresses.len(), 1);
+        assert_eq!(
+            addresses[0].prefix,
+            AddressWithPrefix(prefix("10.77.1.1/24"))
+        );
+        let elsewhere = SwInterfaceSetTable {
+            vrf_id: 0,
+            ..bind.clone()
+        };
+        target
+            .refuses(&elsewhere, &[ApiError::AddressFoundForInterface])
+            .await;
+        let lookup = IpRouteLookup {
+            table_id: TABLE,
+            exact: 0,
+            prefix: prefix("10.77.1.9/32"),
+        };
+        let found = target.api.request(&lookup).await.unwrap().route;
+        assert_eq!(found.prefix, prefix("10.77.1.0/24"), "the connected prefix");
+        target
+            .ok(&address(sw_if_index, "10.77.1.1/24", false))
+            .await;
+        target.ok(&elsewhere).await;
+        target.ok(&DeleteLoopback { sw_if_index }).await;
+        target.ok(&table(false)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_unnumbered_interface_borrows_from_the_one_named_first() {
+    for target in Target::all().await {
+        let (lender, borrower) = (target.loopback().await, target.loopback().await);
+        target.ok(&address(lender, "10.77.2.1/32", true)).await;
+        let request = SwInterfaceSetUnnumbered {
+            sw_if_index: lender,
+            unnumbered_sw_if_index: borrower,
+            is_add: true,
+        };
+        target.ok(&request).await;
+        let pairs = target.api.dump(&IpUnnumberedDump::default()).await.unwrap();
+        let pair = pairs
+            .iter()
+            .find(|pair| pair.sw_if_index == borrower)
+            .unwrap();
+        assert_eq!(pair.ip_sw_if_index, lender);
+        target
+            .ok(&SwInterfaceSetUnnumbered {
+                is_add: false,
+                ..request
+            })
+            .await;
+        for sw_if_index in [borrower, lender] {
+            target.ok(&DeleteLoopback { sw_if_index }).await;
+        }
+    }
+}
+
+/// A loopback 10.77.3.1/24 in the test's table.
+async fn routed_loopback(target: &Target) -> InterfaceIndex {
+    target.ok(&table(true)).await;
+    let sw_if_index = target.loopback().await;
+    let bind = SwInterfaceSetTable {
+        sw_if_index,
+        is_ipv6: false,
+        vrf_id: TABLE,
+    };
+    target.ok(&bind).await;
+    let flags = IfStatusFlags::ADMIN_UP;
+    target.ok(&SwInterfaceSetFlags { sw_if_index, flags }).await;
+    target.ok(&address(sw_if_index, "10.77.3.1/24", true)).await;
+    sw_if_index
+}
+
+async fn remove(target: &Target, sw_if_index: InterfaceIndex) {
+    target
+        .ok(&address(sw_if_index, "10.77.3.1/24", false))
+        .await;
+    target.ok(&DeleteLoopback { sw_if_index }).await;
+    target.ok(&table(false)).await;
+}
+
+#[tokio::test]
+async fn a_route_is_replaced_extended_and_deleted() {
+    for target in Target::all().await {
+        let sw_if_index = routed_loopback(&target).await;
+        let tables = target.api.dump(&IpTableDump::default()).await.unwrap();
+        assert!(
+            tables.iter().any(|details| details.table.table_id == TABLE),
+            "{tables:?}"
+        );
+        let to = "10.99.0.0/16";
+        let first = route(to, &["10.77.3.2"], sw_if_index);
+        target.ok(&first).await;
+        target.ok(&route(to, &["10.77.3.3"], sw_if_index)).await;
+        assert_eq!(target.next_hops(to).await, ["10.77.3.3"], "add replaces");
+        let extend = IpRouteAddDel {
+            is_multipath: true,
+            ..first.clone()
+        };
+        target.ok(&extend).await;
+        assert_eq!(
+            target.next_hops(to).await,
+            ["10.77.3.2", "10.77.3.3"],
+            "multipath adds"
+        );
+        target
+            .ok(&IpRouteAddDel {
+                is_add: false,
+                ..extend
+            })
+            .await;
+        assert_eq!(target.next_hops(to).await, ["10.77.3.3"]);
+        target
+            .ok(&IpRouteAddDel {
+                is_add: false,
+                ..first
+            })
+            .await;
+        let none: [&str; 0] = [];
+        assert_eq!(target.next_hops(to).await, none);
+        remove(&target, sw_if_index).await;
+    }
+}
+
+#[tokio::test]
+async fn a_route_needs_paths_and_a_table() {
+    for target in Target::all().await {
+        let sw_if_index = routed_loopback(&target).await;
+        let mut pathless = route("10.99.0.0/16", &["10.77.3.2"], sw_if_index);
+        let mut nowhere = pathless.clone();
+        pathless.route.paths.clear();
+        target.refuses(&pathless, &[ApiError::NoPathsInRoute]).await;
+        nowhere.route.table_id = TABLE + 1;
+        target.refuses(&nowhere, &[ApiError::NoSuchFib]).await;
+        let lookup = IpRouteLookup {
+            table_id: TABLE,
+            exact: 1,
+            prefix: prefix("10.99.0.0/16"),
+        };
+        target.refuses(&lookup, &[ApiError::NoSuchEntry]).await;
+        remove(&target, sw_if_index).await;
+    }
+}
+
+#[tokio::test]
+async fn a_static_neighbour_is_dumped_with_its_flag() {
+    for target in Target::all().await {
+        let sw_if_index = target.loopback().await;
+        target
+            .ok(&SwInterfaceSetFlags {
+                sw_if_index,
+                flags: IfStatusFlags::ADMIN_UP,
+            })
+            .await;
+        target.ok(&address(sw_if_index, "10.77.4.1/24", true)).await;
+        let neighbor = IpNeighbor {
+            sw_if_index,
+            flags: IpNeighborFlags::STATIC,
+            mac_address: vpp_api::ethernet_types::MacAddress([2, 0, 0, 0, 4, 2]),
+            ip_address: "10.77.4.2".parse().unwrap(),
+        };
+        target
+            .ok(&IpNeighborAddDel {
+                is_add: true,
+                neighbor,
+            })
+            .await;
+        let dump = IpNeighborDump {
+            sw_if_index,
+            ..Default::default()
+        };
+        let found = target.api.dump(&dump).await.unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].neighbor, neighbor);
+        target
+            .ok(&IpNeighborAddDel {
+                is_add: false,
+                neighbor,
+            })
+            .await;
+        assert!(target.api.dump(&dump).await.unwrap().is_empty());
+        target.ok(&DeleteLoopback { sw_if_index }).await;
+    }
+}
+
+fn table(is_add: bool) -> IpTableAddDel {
+    let name = FixedString::new("contract").unwrap();
+    IpTableAddDel {
+        is_add,
+        table: IpTable {
+            table_id: TABLE,
+            is_ip6: false,
+            name,
+        },
+    }
+}
+
+fn address(sw_if_index: InterfaceIndex, text: &str, is_add: bool) -> SwInterfaceAddDelAddress {
+    let prefix = AddressWithPrefix(prefix(text));
+    SwInterfaceAddDelAddress {
+        sw_if_index,
+        is_add,
+        del_all: false,
+        prefix,
+    }
+}
+
+fn route(to: &str, next_hops: &[&str], sw_if_index: InterfaceIndex) -> IpRouteAddDel {
+    let paths = next_hops
+        .iter()
+        .map(|next_hop| path(next_hop, sw_if_index))
+        .collect();
+    let route = IpRoute {
+        table_id: TABLE,
+        prefix: prefix(to),
+        paths,
+        ..IpRoute::default()
+    };
+    IpRouteAddDel {
+        is_add: true,
+        is_multipath: false,
+        route,
+    }
+}
