@@ -49,6 +49,8 @@ pub(crate) enum Lab {
     Exec(exec::Exec),
     /// Show nodes, processes, pods and chains.
     Status(client::ShowStatus),
+    /// Show the log of a process or a pod.
+    Logs(client::Logs),
     /// Kill a process (`agent@node-1`, `store`) or a pod's container; it is started again.
     Kill(client::Signal),
     /// Kill it and keep it down.
@@ -158,6 +160,7 @@ pub(crate) fn run(command: Lab) -> anyhow::Result<ExitCode> {
         Lab::Apply(options) => crate::block_on(client::apply(options)),
         Lab::Delete(options) => crate::block_on(client::delete(options)),
         Lab::Status(options) => crate::block_on(client::show_status(options)),
+        Lab::Logs(options) => client::logs(&options).map(|()| ExitCode::SUCCESS),
         Lab::Kill(options) => crate::block_on(client::signal(options, Action::Kill)),
         Lab::Stop(options) => crate::block_on(client::signal(options, Action::Hold)),
         Lab::Start(options) => crate::block_on(client::signal(options, Action::Start)),

@@ -61,6 +61,31 @@ pub(crate) struct Signal {
     victim: String,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Logs {
+    #[command(flatten)]
+    target: Target,
+    /// Process or pod, as `weft lab status` names it; `lab` is the lab itself.
+    process: String,
+}
+
+/// Shows a log; that of a lab that has ended, too.
+pub(super) fn logs(options: &Logs) -> anyhow::Result<()> {
+    let logs = Place::new(&options.target.name)?.logs();
+    let name = &options.process;
+    let pod = name.split_once('/').map_or_else(
+        || format!("pod-default-{name}.log"),
+        |(namespace, pod)| format!("pod-{namespace}-{pod}.log"),
+    );
+    let found = [format!("{name}.log"), pod]
+        .iter()
+        .map(|f| logs.join(f))
+        .find(|p| p.is_file());
+    let path = found.with_context(|| format!("no log of `{name}` in `{}`", logs.display()))?;
+    let text = fs::read_to_string(&path).with_context(|| format!("read `{}`", path.display()))?;
+    crate::say!("{}", text.trim_end())
+}
+
 impl Target {
     pub(crate) fn lab(&self) -> anyhow::Result<Record> {
         Place::new(&self.name)?.expect_running()

@@ -101,3 +101,34 @@ fn every_mistake_of_a_set_is_told_at_once() {
         "{message}"
     );
 }
+
+#[test]
+fn every_example_chain_of_the_repository_is_accepted() {
+    let chains = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../chains");
+    let mut found = 0;
+    for entry in std::fs::read_dir(&chains).unwrap() {
+        let directory = entry.unwrap().path();
+        let files = crate::lab::client::read(&directory).unwrap();
+        let nodes = nodes();
+        let facts = Facts {
+            nodes: &nodes,
+            has_module: &|_| true,
+            has_path: &|_| true,
+        };
+        let cluster = Cluster::default().apply(&files, &facts);
+        let cluster =
+            cluster.unwrap_or_else(|e| panic!("{}: {}", directory.display(), e.join("\n")));
+        assert!(
+            cluster
+                .documents()
+                .iter()
+                .any(|(kind, ..)| *kind == "ServiceFunctionChain")
+        );
+        let scenario = directory.join(crate::lab::client::SCENARIO_FILE);
+        if scenario.exists() {
+            crate::lab::demo::Scenario::read(&scenario).unwrap();
+        }
+        found += 1;
+    }
+    assert!(found > 0);
+}

@@ -1,0 +1,10 @@
+//! End-to-end tests, one module per feature: real programs in network namespaces, real packets.
+//!
+//! `cargo xtask test` builds the programs first; run alone, these tests use what was built last.
+
+mod bad_input;
+mod chain;
+mod failure;
+mod lab;
+mod leftovers;
+mod runtime_containerd;
