@@ -96,11 +96,26 @@ pub(crate) struct Start {
 impl Agent {
     /// Takes up what the journal remembers.
     pub(crate) fn new(start: Start) -> Result<Self, crate::journal::JournalError> {
-        let Start { mut facts, journal, outbox, dataplane, pod_dir, sweep } = start;
+        let Start {
+            mut facts,
+            journal,
+            outbox,
+            dataplane,
+            pod_dir,
+            sweep,
+        } = start;
         let snapshot = journal.snapshot();
         facts.pods = journal.attachments()?;
-        facts.nodes = snapshot.nodes.into_iter().map(|n| (n.name.clone(), n)).collect();
-        let chains = snapshot.chains.into_iter().map(|c| (c.chain.clone(), c)).collect();
+        facts.nodes = snapshot
+            .nodes
+            .into_iter()
+            .map(|n| (n.name.clone(), n))
+            .collect();
+        let chains = snapshot
+            .chains
+            .into_iter()
+            .map(|c| (c.chain.clone(), c))
+            .collect();
         let committed = facts.pods.values().flat_map(attachments_of).collect();
         let id = journal.node_id();
         let mut agent = Self {
@@ -160,7 +175,10 @@ impl Agent {
     /// When [`Event::Timeout`] is due.
     fn poll_timeout(&self) -> Option<Instant> {
         let settle = (!self.is_settled()).then(|| self.started + SETTLE);
-        [self.retry_at, self.snapshot_at, settle].into_iter().flatten().min()
+        [self.retry_at, self.snapshot_at, settle]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(crate) async fn handle(&mut self, event: Event) {
@@ -204,8 +222,7 @@ impl Agent {
     /// The store was heard of, or had its chance.
     fn is_settled(&self) -> bool {
         let heard = |of| self.heard_of.contains(&of);
-        (heard(Mirrored::Nodes) && heard(Mirrored::Chains))
-            || self.started.elapsed() >= SETTLE
+        (heard(Mirrored::Nodes) && heard(Mirrored::Chains)) || self.started.elapsed() >= SETTLE
     }
 
     /// Whether ADD can be served.
@@ -219,17 +236,23 @@ impl Agent {
     }
 
     fn describe(&self) -> NodeState {
-        let interfaces = self.observed.iter().filter_map(|(key, object)| match (key, object) {
-            (Key::Interface(tag), Object::Interface { up, .. }) => Some(InterfaceState {
-                name: self.names.get(tag).cloned().unwrap_or_default(),
-                tag: tag.to_string(),
-                up: *up && self.facts.links_up.contains(tag),
-                ..InterfaceState::default()
-            }),
-            _ => None,
-        });
+        let interfaces = self
+            .observed
+            .iter()
+            .filter_map(|(key, object)| match (key, object) {
+                (Key::Interface(tag), Object::Interface { up, .. }) => Some(InterfaceState {
+                    name: self.names.get(tag).cloned().unwrap_or_default(),
+                    tag: tag.to_string(),
+                    up: *up && self.facts.links_up.contains(tag),
+                    ..InterfaceState::default()
+                }),
+                _ => None,
+            });
         let desired = self.plan.objects();
-        let applied = desired.iter().filter(|(k, v)| self.observed.get(*k) == Some(*v)).count();
+        let applied = desired
+            .iter()
+            .filter(|(k, v)| self.observed.get(*k) == Some(*v))
+            .count();
         let failed = self.failed.iter().map(|(key, error)| FailedObject {
             object: key.to_string(),
             error: error.clone(),
@@ -238,7 +261,11 @@ impl Agent {
         NodeState {
             node: self.facts.node.to_string(),
             node_id: self.id.map_or(0, |id| id.0.into()),
-            pod_cidr: self.pool.as_ref().map(|p| p.net().to_string()).unwrap_or_default(),
+            pod_cidr: self
+                .pool
+                .as_ref()
+                .map(|p| p.net().to_string())
+                .unwrap_or_default(),
             connected: BTreeMap::from([
                 ("dataplane".to_owned(), self.link != Link::Down),
                 ("store".to_owned(), self.is_store_up),
@@ -284,6 +311,3 @@ pub(crate) fn facts(node: NodeName, config: &crate::AgentConfig) -> Facts {
         links_up: BTreeSet::new(),
     }
 }
-
-#[cfg(test)]
-mod tests;

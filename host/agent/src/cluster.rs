@@ -46,11 +46,16 @@ impl Outbox {
     }
 
     fn pending(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Option<Vec<u8>>>> {
-        self.shared.pending.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .pending
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn first(&self) -> Option<(String, Option<Vec<u8>>)> {
-        self.pending().first_key_value().map(|(k, v)| (k.clone(), v.clone()))
+        self.pending()
+            .first_key_value()
+            .map(|(k, v)| (k.clone(), v.clone()))
     }
 
     /// Forgets a record that is stored, unless a newer one took its place meanwhile.
@@ -86,7 +91,12 @@ pub(crate) fn spawn(
             }
         });
     }
-    let writer = Writer { client, node, outbox, events };
+    let writer = Writer {
+        client,
+        node,
+        outbox,
+        events,
+    };
     tokio::spawn(writer.run(known));
     Ok(())
 }
@@ -155,7 +165,10 @@ impl Writer {
     async fn take(&self, id: NodeId) -> Result<bool, StoreError> {
         let key = Key::NodeId(id).to_string();
         let value = record::encode(&key, &self.node).unwrap_or_default();
-        let swap = self.client.put_if(&key, Precondition::Absent, value.clone()).await?;
+        let swap = self
+            .client
+            .put_if(&key, Precondition::Absent, value.clone())
+            .await?;
         Ok(match swap {
             Swap::Done { .. } => true,
             Swap::Conflict { current } => current.is_some_and(|kv| kv.value == value),

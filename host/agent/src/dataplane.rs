@@ -3,8 +3,6 @@
 mod apply;
 mod convert;
 mod dump;
-#[cfg(test)]
-pub(crate) mod recording;
 mod vpp;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +32,9 @@ pub(crate) enum Command {
     /// Answered with [`crate::event::Event::Synced`].
     Resync,
     /// A read-back for a question, not for the agent's state.
-    Look { answer: oneshot::Sender<Result<Dump, String>> },
+    Look {
+        answer: oneshot::Sender<Result<Dump, String>>,
+    },
 }
 
 /// A handle to the task that talks to the dataplane.
@@ -58,7 +58,9 @@ impl Dataplane {
     pub(crate) async fn look(&self) -> Result<Dump, String> {
         let (answer, receiver) = oneshot::channel();
         self.send(Command::Look { answer }).await;
-        receiver.await.unwrap_or_else(|_| Err("the agent is ending".to_owned()))
+        receiver
+            .await
+            .unwrap_or_else(|_| Err("the agent is ending".to_owned()))
     }
 }
 
@@ -72,6 +74,9 @@ struct Indices {
 
 impl Indices {
     fn tag_of(&self, index: u32) -> Option<&IfTag> {
-        self.interfaces.iter().find(|(_, i)| **i == index).map(|(tag, _)| tag)
+        self.interfaces
+            .iter()
+            .find(|(_, i)| **i == index)
+            .map(|(tag, _)| tag)
     }
 }

@@ -22,28 +22,60 @@ pub(crate) enum Event {
     /// The dataplane was read back: after a connection, or because [`crate::dataplane::Command::Resync`] asked.
     Synced(Box<Dump>),
     /// The dataplane does not answer any more. Nothing that was sent is known to have happened.
-    DataplaneLost { reason: String },
+    DataplaneLost {
+        reason: String,
+    },
     /// A batch was carried out, but for these.
-    Applied { batch: u64, failures: Vec<(Key, String)> },
+    Applied {
+        batch: u64,
+        failures: Vec<(Key, String)>,
+    },
     /// A link of ours went up or down.
-    Link { tag: render::IfTag, is_up: bool },
+    Link {
+        tag: render::IfTag,
+        is_up: bool,
+    },
     /// News from one part of the store.
-    Mirror { of: Mirrored, event: MirrorEvent },
+    Mirror {
+        of: Mirrored,
+        event: MirrorEvent,
+    },
     /// The store holds our node number.
     Claimed(NodeId),
     /// Keys below our own prefixes in the store, read after a connection.
-    Stored { keys: Vec<String> },
+    Stored {
+        keys: Vec<String>,
+    },
     Add(Box<AddCall>),
     /// The Linux side of an attachment is done too: it is to be kept.
-    Commit { attachment: Attached, answer: Answer<LocalPod> },
-    Del { attachment: Attached, answer: Answer<Vec<Removed>> },
-    Gc { keep: BTreeSet<Attached>, answer: Answer<Vec<Removed>> },
+    Commit {
+        attachment: Attached,
+        answer: Answer<LocalPod>,
+    },
+    Del {
+        attachment: Attached,
+        answer: Answer<Vec<Removed>>,
+    },
+    Gc {
+        keep: BTreeSet<Attached>,
+        answer: Answer<Vec<Removed>>,
+    },
     /// What an attachment should be.
-    Inspect { attachment: Attached, answer: Answer<(LocalPod, Objects)> },
+    Inspect {
+        attachment: Attached,
+        answer: Answer<(LocalPod, Objects)>,
+    },
     /// The extra interfaces that the pod's record asks for; answered when it is known.
-    PodInterfaces { pod: ObjectName, answer: oneshot::Sender<Vec<InterfaceRequest>> },
-    Status { answer: Answer<()> },
-    Describe { answer: oneshot::Sender<NodeState> },
+    PodInterfaces {
+        pod: ObjectName,
+        answer: oneshot::Sender<Vec<InterfaceRequest>>,
+    },
+    Status {
+        answer: Answer<()>,
+    },
+    Describe {
+        answer: oneshot::Sender<NodeState>,
+    },
     /// A delay asked for with [`crate::agent::Agent::poll_timeout`] is over.
     Timeout,
 }

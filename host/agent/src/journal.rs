@@ -39,7 +39,9 @@ impl Journal {
         let attachments = dir.join("attachments");
         std::fs::create_dir_all(&attachments)
             .map_err(|source| failed("create", &attachments, source))?;
-        Ok(Self { dir: dir.to_owned() })
+        Ok(Self {
+            dir: dir.to_owned(),
+        })
     }
 
     pub(crate) fn node_id(&self) -> Option<NodeId> {
@@ -52,8 +54,7 @@ impl Journal {
 
     pub(crate) fn attachments(&self) -> Result<BTreeMap<String, LocalPod>, JournalError> {
         let dir = self.dir.join("attachments");
-        let entries =
-            std::fs::read_dir(&dir).map_err(|source| failed("list", &dir, source))?;
+        let entries = std::fs::read_dir(&dir).map_err(|source| failed("list", &dir, source))?;
         let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
         let files = files.filter(|path| path.extension().is_some_and(|e| e == "json"));
         let pods = files.filter_map(|path| read::<LocalPod>(&path));
@@ -73,7 +74,9 @@ impl Journal {
     }
 
     fn attachment(&self, container_id: &str) -> PathBuf {
-        self.dir.join("attachments").join(format!("{container_id}.json"))
+        self.dir
+            .join("attachments")
+            .join(format!("{container_id}.json"))
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

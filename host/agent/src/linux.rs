@@ -98,21 +98,37 @@ impl Sandbox {
         let peer = format!("{outer}p");
         let wrong = |what| kernel(what, name);
         let pair = LinkVeth::new(&outer, &peer).build();
-        host.link().add(pair).execute().await.map_err(wrong("creation"))?;
+        host.link()
+            .add(pair)
+            .execute()
+            .await
+            .map_err(wrong("creation"))?;
         let index = |link: Option<LinkMessage>| {
-            link.map(|l| l.header.index).ok_or_else(|| LinuxError::Missing(outer.clone()))
+            link.map(|l| l.header.index)
+                .ok_or_else(|| LinuxError::Missing(outer.clone()))
         };
         let outer_index = index(find(host, &outer).await?)?;
         let peer_index = index(find(host, &peer).await?)?;
-        let up = LinkUnspec::new_with_index(outer_index).mtu(mtu.into()).up().build();
-        host.link().set(up).execute().await.map_err(wrong("state"))?;
+        let up = LinkUnspec::new_with_index(outer_index)
+            .mtu(mtu.into())
+            .up()
+            .build();
+        host.link()
+            .set(up)
+            .execute()
+            .await
+            .map_err(wrong("state"))?;
         let inner = LinkUnspec::new_with_index(peer_index)
             .name(name)
             .address(mac.0.to_vec())
             .mtu(mtu.into())
             .setns_by_fd(self.netns.file().as_raw_fd())
             .build();
-        host.link().set(inner).execute().await.map_err(wrong("namespace"))
+        host.link()
+            .set(inner)
+            .execute()
+            .await
+            .map_err(wrong("namespace"))
     }
 
     /// Gives an interface its addresses and, with `is_default`, the routes of the pod.
@@ -125,7 +141,12 @@ impl Sandbox {
         let wrong = |what| kernel(what, name);
         let index = self.index(name).await?;
         let up = LinkUnspec::new_with_index(index).up().build();
-        self.netlink.link().set(up).execute().await.map_err(wrong("state"))?;
+        self.netlink
+            .link()
+            .set(up)
+            .execute()
+            .await
+            .map_err(wrong("state"))?;
         for address in &interface.addresses {
             let len = if address.is_ipv4() { 32 } else { 128 };
             let add = self.netlink.address().add(index, *address, len).replace();
@@ -150,15 +171,23 @@ impl Sandbox {
         let routes = match gateway {
             IpAddr::V4(gateway) => {
                 let to = RouteMessageBuilder::<Ipv4Addr>::new;
-                let link = to().destination_prefix(GATEWAY4, 32).scope(RouteScope::Link);
+                let link = to()
+                    .destination_prefix(GATEWAY4, 32)
+                    .scope(RouteScope::Link);
                 let default = to().gateway(gateway);
-                [link.output_interface(index).build(), default.output_interface(index).build()]
+                [
+                    link.output_interface(index).build(),
+                    default.output_interface(index).build(),
+                ]
             }
             IpAddr::V6(gateway) => {
                 let to = RouteMessageBuilder::<Ipv6Addr>::new;
                 let link = to().destination_prefix(GATEWAY6, 128);
                 let default = to().gateway(gateway);
-                [link.output_interface(index).build(), default.output_interface(index).build()]
+                [
+                    link.output_interface(index).build(),
+                    default.output_interface(index).build(),
+                ]
             }
         };
         for route in routes {
@@ -184,15 +213,23 @@ impl Sandbox {
             let mac = mac_of(&link);
             if mac != Some(interface.mac) {
                 let what = format!("has not the address {}", interface.mac);
-                return Err(LinuxError::Wrong { name: name.clone(), what });
+                return Err(LinuxError::Wrong {
+                    name: name.clone(),
+                    what,
+                });
             }
             present.extend(self.addresses(name, link.header.index).await?);
         }
-        let told = told.iter().filter_map(|text| text.split('/').next()?.parse().ok());
+        let told = told
+            .iter()
+            .filter_map(|text| text.split('/').next()?.parse().ok());
         let kept = interfaces.iter().flat_map(|i| i.addresses.iter().copied());
         for address in told.chain(kept) {
             if !present.contains(&address) {
-                let name = interfaces.first().map(|i| i.name.clone()).unwrap_or_default();
+                let name = interfaces
+                    .first()
+                    .map(|i| i.name.clone())
+                    .unwrap_or_default();
                 let what = format!("has lost address {address}");
                 return Err(LinuxError::Wrong { name, what });
             }
@@ -202,8 +239,11 @@ impl Sandbox {
 
     async fn addresses(&self, name: &str, index: u32) -> Result<Vec<IpAddr>, LinuxError> {
         let request = self.netlink.address().get().set_link_index_filter(index);
-        let found: Vec<_> =
-            request.execute().try_collect().await.map_err(kernel("addresses", name))?;
+        let found: Vec<_> = request
+            .execute()
+            .try_collect()
+            .await
+            .map_err(kernel("addresses", name))?;
         let attributes = found.iter().flat_map(|message| &message.attributes);
         let addresses = attributes.filter_map(|attribute| match attribute {
             AddressAttribute::Address(address) => Some(*address),
@@ -236,7 +276,10 @@ pub(crate) async fn remove(netlink: &Handle, name: &str) -> Result<(), LinuxErro
 
 /// Interfaces of `pod` that came with the attachment `ifname`.
 pub(crate) fn attached_by<'a>(pod: &'a LocalPod, ifname: &str) -> Vec<&'a PodInterface> {
-    pod.interfaces.iter().filter(|i| i.attached_by == ifname).collect()
+    pod.interfaces
+        .iter()
+        .filter(|i| i.attached_by == ifname)
+        .collect()
 }
 
 async fn find(netlink: &Handle, name: &str) -> Result<Option<LinkMessage>, LinuxError> {
@@ -253,13 +296,19 @@ async fn find(netlink: &Handle, name: &str) -> Result<Option<LinkMessage>, Linux
 }
 
 fn mac_of(link: &LinkMessage) -> Option<MacAddr> {
-    link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::Address(octets) => octets.as_slice().try_into().ok().map(MacAddr),
-        _ => None,
-    })
+    link.attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            LinkAttribute::Address(octets) => octets.as_slice().try_into().ok().map(MacAddr),
+            _ => None,
+        })
 }
 
 fn kernel(what: &'static str, name: &str) -> impl Fn(rtnetlink::Error) -> LinuxError {
     let name = name.to_owned();
-    move |source| LinuxError::Kernel { what, name: name.clone(), source }
+    move |source| LinuxError::Kernel {
+        what,
+        name: name.clone(),
+        source,
+    }
 }

@@ -15,7 +15,10 @@ pub(crate) fn path(root: &Path, container_id: &str) -> PathBuf {
 
 /// The memif control socket in it.
 pub(crate) fn socket(root: &Path, container_id: &str) -> String {
-    path(root, container_id).join("memif.sock").to_string_lossy().into_owned()
+    path(root, container_id)
+        .join("memif.sock")
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Writes `interfaces.json`, by which a CNF finds its links.
@@ -25,7 +28,10 @@ pub(crate) fn write_interfaces(root: &Path, pod: &LocalPod, mtu: u16) -> Result<
 }
 
 fn interfaces(pod: &LocalPod, mtu: u16) -> Value {
-    let links = pod.interfaces.iter().filter(|i| i.kind == InterfaceKind::Memif);
+    let links = pod
+        .interfaces
+        .iter()
+        .filter(|i| i.kind == InterfaceKind::Memif);
     let links: Vec<Value> = links
         .map(|i| {
             json!({

@@ -68,7 +68,10 @@ pub async fn run(
     let (events, queue) = mpsc::channel(QUEUE);
     let dataplane = dataplane::spawn(config.vpp_api.clone(), events.clone());
     let outbox = Outbox::default();
-    let store_failed = |source| AgentError::Store { url: config.store.clone(), source };
+    let store_failed = |source| AgentError::Store {
+        url: config.store.clone(),
+        source,
+    };
     let (url, name) = (config.store.as_str(), node.clone());
     cluster::spawn(url, name, journal.node_id(), outbox.clone(), events.clone())
         .map_err(store_failed)?;

@@ -57,8 +57,12 @@ impl Cni for Service {
         let request = request.into_inner();
         let attachment = attached(request.id)?;
         let ifname = attachment.ifname.clone();
-        let (pod, desired) = self.ask(|answer| Event::Inspect { attachment, answer }).await?;
-        let sandbox = Sandbox::open(&request.netns).await.map_err(|e| damaged(&e))?;
+        let (pod, desired) = self
+            .ask(|answer| Event::Inspect { attachment, answer })
+            .await?;
+        let sandbox = Sandbox::open(&request.netns)
+            .await
+            .map_err(|e| damaged(&e))?;
         let interfaces = linux::attached_by(&pod, &ifname);
         let checked = sandbox.check(&interfaces, &request.addresses).await;
         checked.map_err(|e| damaged(&e))?;
@@ -69,7 +73,9 @@ impl Cni for Service {
 
     async fn gc(&self, request: Request<GcRequest>) -> Reply<GcReply> {
         let keep = request.into_inner().keep.into_iter();
-        let keep: BTreeSet<Attached> = keep.map(|id| attached(Some(id))).collect::<Result<_, _>>()?;
+        let keep: BTreeSet<Attached> = keep
+            .map(|id| attached(Some(id)))
+            .collect::<Result<_, _>>()?;
         clean(self.ask(|answer| Event::Gc { keep, answer }).await?).await;
         Ok(Response::new(GcReply {}))
     }
@@ -110,13 +116,17 @@ impl Service {
             ),
             None => None,
         };
-        let extra = self.extra_interfaces(&request.annotations, pod.as_ref()).await?;
+        let extra = self
+            .extra_interfaces(&request.annotations, pod.as_ref())
+            .await?;
         if extra.iter().any(|i| i.name == attachment.ifname) {
             let name = &attachment.ifname;
             let problem = format!("interface `{name}` of the annotation is the default one's name");
             return Err(Status::invalid_argument(problem));
         }
-        let sandbox = Sandbox::open(&request.netns).await.map_err(|e| not_attached(&e))?;
+        let sandbox = Sandbox::open(&request.netns)
+            .await
+            .map_err(|e| not_attached(&e))?;
         let linux_names = extra.iter().filter(|i| i.kind != InterfaceKind::Memif);
         let mut names: Vec<&str> = linux_names.map(|i| i.name.as_str()).collect();
         names.push(&attachment.ifname);
@@ -127,7 +137,9 @@ impl Service {
             }
             Err(problem) => return Err(not_attached(&problem)),
         }
-        let done = self.build(&attachment, &request.netns, pod, extra, &sandbox).await;
+        let done = self
+            .build(&attachment, &request.netns, pod, extra, &sandbox)
+            .await;
         if let Err(problem) = &done {
             tracing::warn!(?attachment, %problem, "attachment failed");
             let undo = |answer| Event::Del { attachment, answer };
@@ -144,7 +156,12 @@ impl Service {
         taken: &LinuxError,
     ) -> Result<AddReply, Status> {
         let asked = attachment.clone();
-        let known = self.ask(|answer| Event::Inspect { attachment: asked, answer }).await;
+        let known = self
+            .ask(|answer| Event::Inspect {
+                attachment: asked,
+                answer,
+            })
+            .await;
         match known {
             Ok((pod, _)) if pod.netns == netns => Ok(reply(&pod, &attachment.ifname, self.mtu)),
             _ => Err(not_attached(taken)),
@@ -178,7 +195,10 @@ impl Service {
         let id = &attachment.container_id;
         std::fs::create_dir_all(pod_dir::path(&self.pod_dir, id))
             .map_err(|e| Status::internal(format!("create the pod's directory: {e}")))?;
-        let veths: Vec<_> = extra.iter().filter(|i| i.kind == InterfaceKind::Veth).collect();
+        let veths: Vec<_> = extra
+            .iter()
+            .filter(|i| i.kind == InterfaceKind::Veth)
+            .collect();
         if !veths.is_empty() {
             let host = linux::host().map_err(|e| not_attached(&e))?;
             for veth in veths {
@@ -188,7 +208,13 @@ impl Service {
         }
         let (asked, netns) = (attachment.clone(), netns.to_owned());
         let call = |answer| {
-            let call = AddCall { attachment: asked, netns, pod, extra, answer };
+            let call = AddCall {
+                attachment: asked,
+                netns,
+                pod,
+                extra,
+                answer,
+            };
             Event::Add(Box::new(call))
         };
         let local = self.ask(call).await?;
@@ -204,14 +230,18 @@ impl Service {
             .map_err(|e| Status::internal(e.to_string()))?;
         let attachment = attachment.clone();
         let ifname = attachment.ifname.clone();
-        let kept = self.ask(|answer| Event::Commit { attachment, answer }).await?;
+        let kept = self
+            .ask(|answer| Event::Commit { attachment, answer })
+            .await?;
         Ok(reply(&kept, &ifname, self.mtu))
     }
 }
 
 /// The first attachment of a container brings its default route.
 fn is_first_attachment(pod: &LocalPod, ifname: &str) -> bool {
-    pod.interfaces.first().is_some_and(|i| i.attached_by == ifname)
+    pod.interfaces
+        .first()
+        .is_some_and(|i| i.attached_by == ifname)
 }
 
 /// Removes what the dataplane does not remove by itself. Trouble is reported, never fatal: the
@@ -262,7 +292,11 @@ fn reply(pod: &LocalPod, ifname: &str, mtu: u16) -> AddReply {
         });
         let is_default = interface.name == ifname && is_first_attachment(pod, ifname);
         for address in &interface.addresses {
-            let (len, any) = if address.is_ipv4() { (32, "0.0.0.0/0") } else { (128, "::/0") };
+            let (len, any) = if address.is_ipv4() {
+                (32, "0.0.0.0/0")
+            } else {
+                (128, "::/0")
+            };
             let gateway = gateway_for(*address).to_string();
             reply.ips.push(Ip {
                 address: format!("{address}/{len}"),
@@ -270,7 +304,10 @@ fn reply(pod: &LocalPod, ifname: &str, mtu: u16) -> AddReply {
                 interface: index,
             });
             if is_default {
-                reply.routes.push(Route { dst: any.to_owned(), gw: gateway });
+                reply.routes.push(Route {
+                    dst: any.to_owned(),
+                    gw: gateway,
+                });
             }
         }
     }
@@ -294,13 +331,19 @@ fn require(desired: &Objects, present: &Objects) -> Result<(), Status> {
 
 fn attached(id: Option<AttachmentId>) -> Result<Attached, Status> {
     let id = id.ok_or_else(|| Status::invalid_argument("the attachment is not named"))?;
-    let AttachmentId { container_id, ifname } = id;
+    let AttachmentId {
+        container_id,
+        ifname,
+    } = id;
     // It becomes a file name.
     if container_id.is_empty() || container_id.contains('/') || container_id.starts_with('.') {
         let problem = format!("container id `{container_id}` is not valid");
         return Err(Status::invalid_argument(problem));
     }
-    Ok(Attached { container_id, ifname })
+    Ok(Attached {
+        container_id,
+        ifname,
+    })
 }
 
 fn joined<T>(work: Result<Result<T, Status>, tokio::task::JoinError>) -> Result<T, Status> {

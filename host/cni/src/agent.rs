@@ -27,7 +27,10 @@ pub(crate) fn within<T>(
 pub(crate) async fn connect(conf: &Conf) -> Result<CniClient<Channel>, CniError> {
     let channel = agent_api::connect(&conf.agent_socket).await;
     let channel = channel.map_err(|e| {
-        let msg = format!("agent socket `{}` does not answer", conf.agent_socket.display());
+        let msg = format!(
+            "agent socket `{}` does not answer",
+            conf.agent_socket.display()
+        );
         CniError::new(Code::TryAgainLater, &msg).because(&e)
     })?;
     Ok(CniClient::new(channel))

@@ -109,7 +109,10 @@ impl Conf {
         let Some(path) = &self.log_file else {
             return;
         };
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path);
         let word = match outcome {
             Ok(_) => "ok".to_owned(),
             Err(error) => error.to_json(&self.cni_version).to_string(),

@@ -9,7 +9,10 @@ use crate::error::{CniError, Code};
 pub(crate) async fn gc(conf: &Conf) -> Result<(), CniError> {
     // Without the list everything would go: that must be said, not left out.
     let valid = conf.valid_attachments.as_ref().ok_or_else(|| {
-        CniError::new(Code::InvalidConfig, "`cni.dev/valid-attachments` is missing")
+        CniError::new(
+            Code::InvalidConfig,
+            "`cni.dev/valid-attachments` is missing",
+        )
     })?;
     let keep = valid.iter().map(|a| AttachmentId {
         container_id: a.container_id.clone(),

@@ -28,7 +28,9 @@ fn main() -> ExitCode {
     let read = std::io::stdin().read_to_string(&mut input);
     let outcome = match read {
         Ok(_) => serve(&input),
-        Err(problem) => Err(CniError::new(Code::Io, "standard input is not readable").because(&problem)),
+        Err(problem) => {
+            Err(CniError::new(Code::Io, "standard input is not readable").because(&problem))
+        }
     };
     let (text, code) = match outcome {
         Ok(None) => return ExitCode::SUCCESS,

@@ -96,7 +96,12 @@ mod tests {
 
     #[test]
     fn container_ids_and_interface_names_follow_the_specification() {
-        for (id, valid) in [("a1_.-", true), ("-a", false), ("a/b", false), (".a", false)] {
+        for (id, valid) in [
+            ("a1_.-", true),
+            ("-a", false),
+            ("a/b", false),
+            (".a", false),
+        ] {
             assert_eq!(check_container_id(id).is_ok(), valid, "{id}");
         }
         for (name, valid) in [
@@ -113,7 +118,10 @@ mod tests {
     #[test]
     fn kubernetes_arguments_are_found_among_others() {
         let args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0".to_owned();
-        let request = Request { args, ..Request::default() };
+        let request = Request {
+            args,
+            ..Request::default()
+        };
         assert_eq!(request.arg("K8S_POD_NAME"), Some("web-0"));
         assert_eq!(request.arg("K8S_POD_UID"), None);
     }

@@ -69,7 +69,10 @@ impl<'a> View<'a> {
     }
 
     fn vni(&self, segment: usize) -> u32 {
-        self.chain.segments.get(segment).map_or(0, |s: &Segment| s.vni)
+        self.chain
+            .segments
+            .get(segment)
+            .map_or(0, |s: &Segment| s.vni)
     }
 
     fn side_segment(&self, side: Side) -> usize {
@@ -143,6 +146,3 @@ fn pod_addresses(end: &ChainEnd) -> Vec<IpAddr> {
     all.filter(|a| a.is_ipv4() == end.address.is_ipv4())
         .collect()
 }
-
-#[cfg(test)]
-mod tests;

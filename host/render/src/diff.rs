@@ -99,6 +99,3 @@ const fn can_be_leaned_on(key: &Key) -> bool {
         Key::MemifSocket(_) | Key::Acl(_) | Key::Interface(_) | Key::Bridge(_) | Key::Policy(_)
     )
 }
-
-#[cfg(test)]
-mod tests;

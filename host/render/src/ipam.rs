@@ -15,7 +15,9 @@ const GATEWAY: u32 = 1;
 
 /// A network without a free address.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("network `{0}` has no free address; hint: remove pods of this node or give nodes a shorter prefix")]
+#[error(
+    "network `{0}` has no free address; hint: remove pods of this node or give nodes a shorter prefix"
+)]
 pub struct Exhausted(pub IpNet);
 
 /// The addresses of one network. Time is whatever monotonic clock the caller uses.

@@ -52,7 +52,10 @@ pub fn base(facts: &Facts) -> Result<Objects, AddressPlanError> {
             Key::Interface(gateway()),
             loopback(GATEWAY_LOOPBACK, gateway_mac),
         ),
-        (Key::Address(gateway(), host(gateway_address)), Object::Address),
+        (
+            Key::Address(gateway(), host(gateway_address)),
+            Object::Address,
+        ),
     ]);
     let Some(device) = &facts.uplink else {
         return Ok(objects);
@@ -129,6 +132,3 @@ pub fn peer(facts: &Facts, peer: &NodeRecord) -> Objects {
     ]);
     objects
 }
-
-#[cfg(test)]
-mod tests;

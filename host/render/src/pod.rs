@@ -93,6 +93,3 @@ fn device(facts: &Facts, pod: &LocalPod, interface: &PodInterface) -> Device {
         },
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -18,7 +18,13 @@ const SOCKETS_MAX: u32 = 1 << 31;
 
 impl Agent {
     pub(super) fn add(&mut self, call: AddCall) {
-        let AddCall { attachment, netns, pod, extra, answer } = call;
+        let AddCall {
+            attachment,
+            netns,
+            pod,
+            extra,
+            answer,
+        } = call;
         let default = InterfaceRequest {
             name: attachment.ifname.clone(),
             kind: InterfaceKind::Tap,
@@ -35,7 +41,11 @@ impl Agent {
                 let pod = self.facts.pods.get(id).and_then(|p| p.pod.clone());
                 self.touch_pod(id, pod.as_ref());
                 let keys = self.plan.keys_of(&Part::Pod(id.clone()));
-                self.waiters.push(Waiter::Add { attachment, keys, answer });
+                self.waiters.push(Waiter::Add {
+                    attachment,
+                    keys,
+                    answer,
+                });
             }
         }
     }
@@ -59,7 +69,10 @@ impl Agent {
             let problem = format!("container `{id}` is attached in another network namespace");
             return Err(Status::already_exists(problem));
         }
-        if let Some(request) = requests.iter().find(|r| matches!(r.network, NetworkRef::Named(_))) {
+        if let Some(request) = requests
+            .iter()
+            .find(|r| matches!(r.network, NetworkRef::Named(_)))
+        {
             let problem = format!(
                 "interface `{}` asks for a custom network; hint: only `default` and `stub` are served",
                 request.name
@@ -119,7 +132,9 @@ impl Agent {
 
     fn free_socket(&self) -> u32 {
         let used: BTreeSet<u32> = self.facts.pods.values().map(|p| p.socket).collect();
-        (1..SOCKETS_MAX).find(|n| !used.contains(n)).unwrap_or_default()
+        (1..SOCKETS_MAX)
+            .find(|n| !used.contains(n))
+            .unwrap_or_default()
     }
 
     fn release(&mut self, interfaces: &[PodInterface]) {
@@ -135,8 +150,13 @@ impl Agent {
         let pod = self.facts.pods.get(&attachment.container_id);
         let pod = pod.filter(|p| attachments_of(p).contains(attachment));
         pod.cloned().ok_or_else(|| {
-            let Attached { container_id, ifname } = attachment;
-            Status::not_found(format!("container `{container_id}` has no attachment `{ifname}`"))
+            let Attached {
+                container_id,
+                ifname,
+            } = attachment;
+            Status::not_found(format!(
+                "container `{container_id}` has no attachment `{ifname}`"
+            ))
         })
     }
 
@@ -151,7 +171,10 @@ impl Agent {
     }
 
     pub(super) fn detach(&mut self, gone: Vec<Attached>, answer: Answer<Vec<Removed>>) {
-        let removed = gone.iter().filter_map(|attachment| self.forget(attachment)).collect();
+        let removed = gone
+            .iter()
+            .filter_map(|attachment| self.forget(attachment))
+            .collect();
         if self.link == Link::Down {
             // The read-back after the next connection removes the rest.
             drop(answer.send(Ok(removed)));
@@ -179,9 +202,11 @@ impl Agent {
             veths: named(InterfaceKind::Veth)
                 .map(|i| render::pod::veth_name(id, &i.name))
                 .collect(),
-            pod_dir: kept
-                .is_empty()
-                .then(|| pod_dir::path(&self.pod_dir, id).to_string_lossy().into_owned()),
+            pod_dir: kept.is_empty().then(|| {
+                pod_dir::path(&self.pod_dir, id)
+                    .to_string_lossy()
+                    .into_owned()
+            }),
         };
         pod.interfaces = kept;
         let written = if pod.interfaces.is_empty() {
@@ -203,7 +228,9 @@ impl Agent {
 
     pub(super) fn inspect(&self, attachment: &Attached) -> Result<(LocalPod, Objects), Status> {
         let pod = self.pod_of(attachment)?;
-        let keys = self.plan.keys_of(&Part::Pod(attachment.container_id.clone()));
+        let keys = self
+            .plan
+            .keys_of(&Part::Pod(attachment.container_id.clone()));
         let objects = self.plan.objects();
         let desired = keys.into_iter().filter_map(|key| {
             let object = objects.get(&key)?.clone();
@@ -217,7 +244,10 @@ impl Agent {
         let id = &pod.container_id;
         let is_kept = |i: &&PodInterface| {
             let (container_id, ifname) = (id.clone(), i.attached_by.clone());
-            self.committed.contains(&Attached { container_id, ifname })
+            self.committed.contains(&Attached {
+                container_id,
+                ifname,
+            })
         };
         let interfaces: Vec<_> = pod
             .interfaces

@@ -23,8 +23,15 @@ pub(super) struct Batch {
 
 /// Someone who waits for the changes of an event.
 pub(super) enum Waiter {
-    Add { attachment: Attached, keys: BTreeSet<Key>, answer: Answer<LocalPod> },
-    Removal { removed: Vec<Removed>, answer: Answer<Vec<Removed>> },
+    Add {
+        attachment: Attached,
+        keys: BTreeSet<Key>,
+        answer: Answer<LocalPod>,
+    },
+    Removal {
+        removed: Vec<Removed>,
+        answer: Answer<Vec<Removed>>,
+    },
 }
 
 impl Agent {
@@ -41,15 +48,19 @@ impl Agent {
             }),
             Part::Peer(name) => {
                 let peer = facts.nodes.get(name);
-                peer.map(|peer| render::node::peer(facts, peer)).unwrap_or_default()
+                peer.map(|peer| render::node::peer(facts, peer))
+                    .unwrap_or_default()
             }
             Part::Pod(id) => {
                 let pod = facts.pods.get(id);
-                pod.map(|pod| render::pod::pod(facts, pod)).unwrap_or_default()
+                pod.map(|pod| render::pod::pod(facts, pod))
+                    .unwrap_or_default()
             }
             Part::Chain(name) => {
                 let chain = self.chains.get(name);
-                chain.map(|chain| render::chain::chain(facts, chain)).unwrap_or_default()
+                chain
+                    .map(|chain| render::chain::chain(facts, chain))
+                    .unwrap_or_default()
             }
         };
         let changed = self.plan.replace(part, objects);
@@ -61,7 +72,10 @@ impl Agent {
         let peers = self.facts.nodes.keys().cloned().map(Part::Peer);
         let pods = self.facts.pods.keys().cloned().map(Part::Pod);
         let chains = self.chains.keys().cloned().map(Part::Chain);
-        let now = std::iter::once(Part::Base).chain(peers).chain(pods).chain(chains);
+        let now = std::iter::once(Part::Base)
+            .chain(peers)
+            .chain(pods)
+            .chain(chains);
         let parts: BTreeSet<Part> = now.chain(known).collect();
         for part in parts {
             self.touch(part);
@@ -74,8 +88,7 @@ impl Agent {
             Part::Peer(name) => Some(name.clone()),
             Part::Base | Part::Pod(_) | Part::Chain(_) => None,
         });
-        let names: BTreeSet<NodeName> =
-            known.chain(self.facts.nodes.keys().cloned()).collect();
+        let names: BTreeSet<NodeName> = known.chain(self.facts.nodes.keys().cloned()).collect();
         for name in names {
             self.touch(Part::Peer(name));
         }
@@ -149,7 +162,13 @@ impl Agent {
         let batch = self.next_batch;
         self.next_batch += 1;
         // An empty batch still waits its turn behind those before it.
-        self.in_flight.insert(batch, Batch { ops: ops.clone(), waiters });
+        self.in_flight.insert(
+            batch,
+            Batch {
+                ops: ops.clone(),
+                waiters,
+            },
+        );
         self.dataplane.send(Command::Apply { batch, ops }).await;
     }
 
@@ -184,13 +203,18 @@ impl Agent {
             self.answer(waiter, &failures);
         }
         let desired = self.plan.objects();
-        self.failed.retain(|key, _| desired.contains_key(key) || self.observed.contains_key(key));
+        self.failed
+            .retain(|key, _| desired.contains_key(key) || self.observed.contains_key(key));
     }
 
     fn answer(&mut self, waiter: Waiter, failures: &[(Key, String)]) {
         match waiter {
             Waiter::Removal { removed, answer } => drop(answer.send(Ok(removed))),
-            Waiter::Add { attachment, keys, answer } => {
+            Waiter::Add {
+                attachment,
+                keys,
+                answer,
+            } => {
                 let failure = failures.iter().find(|(key, _)| keys.contains(key));
                 let outcome = match failure {
                     None => self.pod_of(&attachment),
@@ -218,7 +242,9 @@ impl Agent {
         for waiter in waiting {
             match waiter {
                 Waiter::Removal { removed, answer } => drop(answer.send(Ok(removed))),
-                Waiter::Add { attachment, answer, .. } => {
+                Waiter::Add {
+                    attachment, answer, ..
+                } => {
                     self.forget(&attachment);
                     let lost = Status::unavailable("the dataplane went away");
                     drop(answer.send(Err(lost)));
@@ -242,7 +268,11 @@ impl Agent {
             return self.resync().await;
         }
         self.resyncs += 1;
-        tracing::info!(objects = dump.objects.len(), resyncs = self.resyncs, "dataplane read back");
+        tracing::info!(
+            objects = dump.objects.len(),
+            resyncs = self.resyncs,
+            "dataplane read back"
+        );
         self.link = Link::Ready;
         self.observed = dump.objects;
         self.names = dump.names;
@@ -261,7 +291,11 @@ impl Agent {
             };
             if untagged.contains(device) && !self.observed.contains_key(key) {
                 let device = device.clone();
-                let bare = Object::Interface { device, up: false, tagged: false };
+                let bare = Object::Interface {
+                    device,
+                    up: false,
+                    tagged: false,
+                };
                 self.observed.insert(key.clone(), bare);
             }
         }

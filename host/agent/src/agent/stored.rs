@@ -94,14 +94,12 @@ impl Agent {
             Mirrored::Nodes => {
                 record::decode::<NodeRecord>(&kv.key, &kv.value).map(|node| self.put_node(node))
             }
-            Mirrored::Chains => {
-                record::decode::<RenderedChain>(&kv.key, &kv.value).map(|chain| {
-                    let name = chain.chain.clone();
-                    self.chains.insert(name.clone(), chain);
-                    self.touch(Part::Chain(name));
-                    self.publish_hop_states();
-                })
-            }
+            Mirrored::Chains => record::decode::<RenderedChain>(&kv.key, &kv.value).map(|chain| {
+                let name = chain.chain.clone();
+                self.chains.insert(name.clone(), chain);
+                self.touch(Part::Chain(name));
+                self.publish_hop_states();
+            }),
             Mirrored::Pods => record::decode::<PodRecord>(&kv.key, &kv.value).map(|pod| {
                 if let Some(Key::Pod(name)) = Key::parse(&kv.key) {
                     self.put_pod(name, pod);
@@ -125,12 +123,18 @@ impl Agent {
 
     /// Only pods that are or may come here are of interest.
     fn put_pod(&mut self, name: ObjectName, pod: PodRecord) {
-        if pod.node.as_ref().is_some_and(|node| *node != self.facts.node) {
+        if pod
+            .node
+            .as_ref()
+            .is_some_and(|node| *node != self.facts.node)
+        {
             self.pod_records.remove(&name);
             return;
         }
-        let (waiting, others): (Vec<_>, Vec<_>) =
-            self.waiting_pods.drain(..).partition(|(waiting, _)| *waiting == name);
+        let (waiting, others): (Vec<_>, Vec<_>) = self
+            .waiting_pods
+            .drain(..)
+            .partition(|(waiting, _)| *waiting == name);
         self.waiting_pods = others;
         for (_, answer) in waiting {
             drop(answer.send(pod.interfaces.clone()));
@@ -198,7 +202,8 @@ impl Agent {
 
     pub(super) fn publish_attachment(&self, pod: &LocalPod) {
         if let Some(record) = self.attachment_record(pod) {
-            self.outbox.put(&Key::Attachment(record.pod.clone()), &record);
+            self.outbox
+                .put(&Key::Attachment(record.pod.clone()), &record);
         }
     }
 
@@ -207,10 +212,15 @@ impl Agent {
         let Some(name) = &pod.pod else {
             return;
         };
-        let successor = self.facts.local_pod(name).and_then(|p| self.attachment_record(p));
+        let successor = self
+            .facts
+            .local_pod(name)
+            .and_then(|p| self.attachment_record(p));
         match self.attachment_record(pod).or(successor) {
             Some(record) => self.outbox.put(&Key::Attachment(name.clone()), &record),
-            None => self.outbox.delete(Key::Attachment(name.clone()).to_string()),
+            None => self
+                .outbox
+                .delete(Key::Attachment(name.clone()).to_string()),
         }
     }
 

@@ -35,7 +35,10 @@ pub(super) enum OpError {
     #[error("`{0}` is longer than the dataplane takes")]
     TooLong(String),
     #[error("{error} ({request})")]
-    Refused { request: &'static str, error: ApiError },
+    Refused {
+        request: &'static str,
+        error: ApiError,
+    },
     #[error(transparent)]
     Request(RequestError),
 }
@@ -93,7 +96,11 @@ pub(super) async fn apply(
     let setups = ready.iter().map(|op| set_up(client, indices, op));
     let changes = rest.iter().map(|op| put(client, indices, op));
     let (set_up, changed) = futures::join!(join_all(setups), join_all(changes));
-    for (op, done) in ready.into_iter().zip(set_up).chain(rest.into_iter().zip(changed)) {
+    for (op, done) in ready
+        .into_iter()
+        .zip(set_up)
+        .chain(rest.into_iter().zip(changed))
+    {
         note(op, done);
     }
     failures
@@ -122,7 +129,10 @@ fn remember(indices: &mut Indices, key: &Key, number: u32) {
 
 fn interface(indices: &Indices, tag: &IfTag) -> Result<InterfaceIndex, OpError> {
     let index = indices.interfaces.get(tag);
-    index.copied().map(InterfaceIndex).ok_or_else(|| OpError::Absent(tag.to_string()))
+    index
+        .copied()
+        .map(InterfaceIndex)
+        .ok_or_else(|| OpError::Absent(tag.to_string()))
 }
 
 fn fixed<const N: usize>(text: &str) -> Result<FixedString<N>, OpError> {
@@ -136,10 +146,7 @@ async fn ask<M: Request>(client: &Client, request: M) -> Done {
 
 /// A deletion: what is already gone is fine.
 async fn drop_it<M: Request>(client: &Client, request: M) -> Done {
-    let gone = [
-        ApiError::NoSuchEntry,
-        ApiError::InvalidSwIfIndex,
-    ];
+    let gone = [ApiError::NoSuchEntry, ApiError::InvalidSwIfIndex];
     match client.request(&request).await {
         Err(error) if error.api_error().is_some_and(|e| gone.contains(&e)) => Ok(()),
         Err(error) => Err(error.into()),
@@ -185,7 +192,9 @@ async fn make_numbered(
                 found.map(|(_, index)| *index)
             };
             let index = tagged.or_else(bare);
-            index.map(Some).ok_or_else(|| OpError::Absent(tag.to_string()))
+            index
+                .map(Some)
+                .ok_or_else(|| OpError::Absent(tag.to_string()))
         }
         _ => Ok(None),
     }
@@ -193,7 +202,10 @@ async fn make_numbered(
 
 async fn create(client: &Client, tag: &IfTag, device: &Device) -> Result<InterfaceIndex, OpError> {
     Ok(match device {
-        Device::Loopback { instance, mac: address } => {
+        Device::Loopback {
+            instance,
+            mac: address,
+        } => {
             let request = CreateLoopbackInstance {
                 mac_address: mac(*address),
                 is_specified: true,
@@ -201,7 +213,13 @@ async fn create(client: &Client, tag: &IfTag, device: &Device) -> Result<Interfa
             };
             client.request(&request).await?.sw_if_index
         }
-        Device::Tap { netns, host_name, host_mac, mac: address, mtu } => {
+        Device::Tap {
+            netns,
+            host_name,
+            host_mac,
+            mac: address,
+            mtu,
+        } => {
             let request = TapCreateV3 {
                 use_random_mac: false,
                 mac_address: mac(*address),
@@ -219,9 +237,18 @@ async fn create(client: &Client, tag: &IfTag, device: &Device) -> Result<Interfa
             };
             client.request(&request).await?.sw_if_index
         }
-        Device::Memif { socket, id, is_master, mac: address } => {
+        Device::Memif {
+            socket,
+            id,
+            is_master,
+            mac: address,
+        } => {
             let request = MemifCreateV2 {
-                role: if *is_master { MemifRole::Master } else { MemifRole::Slave },
+                role: if *is_master {
+                    MemifRole::Master
+                } else {
+                    MemifRole::Slave
+                },
                 mode: MemifMode::Ethernet,
                 rx_queues: 1,
                 tx_queues: 1,
@@ -234,7 +261,10 @@ async fn create(client: &Client, tag: &IfTag, device: &Device) -> Result<Interfa
             };
             client.request(&request).await?.sw_if_index
         }
-        Device::AfPacket { host_name, mac: address } => {
+        Device::AfPacket {
+            host_name,
+            mac: address,
+        } => {
             let request = AfPacketCreateV3 {
                 mode: AfPacketMode::Ethernet,
                 hw_addr: mac(*address),
@@ -267,8 +297,15 @@ async fn set_up(client: &Client, indices: &Indices, op: &Op) -> Done {
         return Ok(());
     };
     let sw_if_index = interface(indices, tag)?;
-    let tagging = SwInterfaceTagAddDel { is_add: true, sw_if_index, tag: fixed(tag.as_str())? };
-    let flags = SwInterfaceSetFlags { sw_if_index, flags: IfStatusFlags::ADMIN_UP };
+    let tagging = SwInterfaceTagAddDel {
+        is_add: true,
+        sw_if_index,
+        tag: fixed(tag.as_str())?,
+    };
+    let flags = SwInterfaceSetFlags {
+        sw_if_index,
+        flags: IfStatusFlags::ADMIN_UP,
+    };
     let (tagged, up) = futures::join!(ask(client, tagging), ask(client, flags));
     tagged.and(up)
 }
@@ -276,9 +313,10 @@ async fn set_up(client: &Client, indices: &Indices, op: &Op) -> Done {
 /// Makes or changes anything else.
 async fn put(client: &Client, indices: &Indices, op: &Op) -> Done {
     match op {
-        Op::Create { key, object } | Op::Update { key, to: object, .. } => {
-            set(client, indices, key, object, true).await
-        }
+        Op::Create { key, object }
+        | Op::Update {
+            key, to: object, ..
+        } => set(client, indices, key, object, true).await,
         Op::Delete { .. } => Ok(()),
     }
 }
@@ -335,7 +373,11 @@ async fn set(client: &Client, indices: &Indices, key: &Key, object: &Object, is_
             let request = SwInterfaceSetL2Bridge {
                 rx_sw_if_index: interface(indices, tag)?,
                 bd_id: *id,
-                port_type: if *is_bvi { L2PortType::Bvi } else { L2PortType::Normal },
+                port_type: if *is_bvi {
+                    L2PortType::Bvi
+                } else {
+                    L2PortType::Normal
+                },
                 shg: *group,
                 enable: is_add,
             };
@@ -399,13 +441,28 @@ async fn set_forwarding(
             };
             send(client, request, is_add).await
         }
-        (Key::Route(net), Object::Route { next_hop, interface: tag }) => {
+        (
+            Key::Route(net),
+            Object::Route {
+                next_hop,
+                interface: tag,
+            },
+        ) => {
             let route = IpRoute {
                 prefix: prefix(*net),
                 paths: vec![path(*next_hop, interface(indices, tag)?.0)],
                 ..IpRoute::default()
             };
-            send(client, IpRouteAddDel { is_add, is_multipath: false, route }, is_add).await
+            send(
+                client,
+                IpRouteAddDel {
+                    is_add,
+                    is_multipath: false,
+                    route,
+                },
+                is_add,
+            )
+            .await
         }
         (Key::AclBinding(tag, acl), _) => {
             let acl_index = indices.acls.get(acl).copied();
@@ -417,7 +474,14 @@ async fn set_forwarding(
             };
             send(client, request, is_add).await
         }
-        (Key::Policy(policy_id), Object::Policy { acl, next_hop, interface: tag }) => {
+        (
+            Key::Policy(policy_id),
+            Object::Policy {
+                acl,
+                next_hop,
+                interface: tag,
+            },
+        ) => {
             let acl_index = indices.acls.get(acl).copied();
             let policy = AbfPolicy {
                 policy_id: *policy_id,
@@ -440,5 +504,9 @@ async fn set_forwarding(
 }
 
 async fn send<M: Request>(client: &Client, request: M, is_add: bool) -> Done {
-    if is_add { ask(client, request).await } else { drop_it(client, request).await }
+    if is_add {
+        ask(client, request).await
+    } else {
+        drop_it(client, request).await
+    }
 }

@@ -38,7 +38,10 @@ pub(super) fn path(next_hop: IpAddr, sw_if_index: u32) -> FibPath {
             IpAddr::V4(_) => FibPathNhProto::Ip4,
             IpAddr::V6(_) => FibPathNhProto::Ip6,
         },
-        nh: FibPathNh { address: next_hop.into(), ..FibPathNh::default() },
+        nh: FibPathNh {
+            address: next_hop.into(),
+            ..FibPathNh::default()
+        },
         ..FibPath::default()
     }
 }
@@ -61,7 +64,11 @@ pub(super) fn next_hop(path: &FibPath) -> Option<(IpAddr, u32)> {
 
 pub(super) fn rule(rule: &AclRule) -> acl_types::AclRule {
     acl_types::AclRule {
-        is_permit: if rule.permit { AclAction::Permit } else { AclAction::Deny },
+        is_permit: if rule.permit {
+            AclAction::Permit
+        } else {
+            AclAction::Deny
+        },
         src_prefix: prefix(rule.src),
         dst_prefix: prefix(rule.dst),
         proto: IpProto::from(rule.protocol),

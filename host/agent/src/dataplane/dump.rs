@@ -30,7 +30,9 @@ pub(super) async fn dump(client: &Client) -> Result<(Dump, Indices), RequestErro
         SwInterfaceTapV2Dump::default(),
         VxlanTunnelV2Dump { sw_if_index: all },
     );
-    let acl_dump = AclDump { acl_index: u32::MAX };
+    let acl_dump = AclDump {
+        acl_index: u32::MAX,
+    };
     let devices = futures::future::try_join4(
         client.dump(&taps_dump),
         client.dump(&MemifDump {}),
@@ -44,16 +46,24 @@ pub(super) async fn dump(client: &Client) -> Result<(Dump, Indices), RequestErro
         client.dump(&acl_dump),
     )?;
     let mut reading = Reading::default();
-    for (id, path) in sockets.iter().map(|s| (s.socket_id, s.socket_filename.as_str())) {
+    for (id, path) in sockets
+        .iter()
+        .map(|s| (s.socket_id, s.socket_filename.as_str()))
+    {
         // Socket 0 is VPP's own.
         if id != 0 {
             let path = path.to_owned();
-            reading.dump.objects.insert(Key::MemifSocket(id), Object::MemifSocket { path });
+            reading
+                .dump
+                .objects
+                .insert(Key::MemifSocket(id), Object::MemifSocket { path });
         }
     }
     let (taps, memifs, packets, tunnels) = devices;
-    let macs: BTreeMap<u32, _> =
-        interfaces.iter().map(|i| (i.sw_if_index.0, mac_of(i.l2_address))).collect();
+    let macs: BTreeMap<u32, _> = interfaces
+        .iter()
+        .map(|i| (i.sw_if_index.0, mac_of(i.l2_address)))
+        .collect();
     let mac = |index: u32| macs.get(&index).copied().unwrap_or_default();
     let mut devices: BTreeMap<u32, Device> = BTreeMap::new();
     devices.extend(taps.iter().map(|tap| {
@@ -78,7 +88,13 @@ pub(super) async fn dump(client: &Client) -> Result<(Dump, Indices), RequestErro
     devices.extend(packets.iter().map(|packet| {
         let host_name = packet.host_if_name.as_str().to_owned();
         let index = packet.sw_if_index.0;
-        (index, Device::AfPacket { host_name, mac: mac(index) })
+        (
+            index,
+            Device::AfPacket {
+                host_name,
+                mac: mac(index),
+            },
+        )
     }));
     devices.extend(tunnels.iter().map(|tunnel| {
         let (src, dst, vni) = (tunnel.src_address, tunnel.dst_address, tunnel.vni);
@@ -113,7 +129,10 @@ impl Reading {
         let name = details.interface_name.as_str();
         let loopback = || {
             let instance = name.strip_prefix("loop")?.parse().ok()?;
-            Some(Device::Loopback { instance, mac: mac_of(details.l2_address) })
+            Some(Device::Loopback {
+                instance,
+                mac: mac_of(details.l2_address),
+            })
         };
         let Some(device) = devices.remove(&index).or_else(loopback) else {
             return;
@@ -129,7 +148,14 @@ impl Reading {
             self.dump.links_up.insert(tag.clone());
         }
         let up = details.flags.contains(IfStatusFlags::ADMIN_UP);
-        self.put(Key::Interface(tag.clone()), Object::Interface { device, up, tagged: true });
+        self.put(
+            Key::Interface(tag.clone()),
+            Object::Interface {
+                device,
+                up,
+                tagged: true,
+            },
+        );
         self.dump.names.insert(tag.clone(), name.to_owned());
         self.tags.insert(index, tag.clone());
         self.indices.interfaces.insert(tag, index);
@@ -146,10 +172,21 @@ impl Reading {
     }
 
     async fn read_l2_and_l3(&mut self, client: &Client) -> Result<(), RequestError> {
-        let route_table = |is_ip6| IpRouteDump { table: IpTable { is_ip6, ..IpTable::default() } };
-        let neighbours = |af| IpNeighborDump { sw_if_index: InterfaceIndex::NONE, af };
+        let route_table = |is_ip6| IpRouteDump {
+            table: IpTable {
+                is_ip6,
+                ..IpTable::default()
+            },
+        };
+        let neighbours = |af| IpNeighborDump {
+            sw_if_index: InterfaceIndex::NONE,
+            af,
+        };
         let (routes4, routes6) = (route_table(false), route_table(true));
-        let (near4, near6) = (neighbours(AddressFamily::Ip4), neighbours(AddressFamily::Ip6));
+        let (near4, near6) = (
+            neighbours(AddressFamily::Ip4),
+            neighbours(AddressFamily::Ip6),
+        );
         let bindings_dump = AclInterfaceListDump::default();
         let (bridges_dump, lenders_dump) =
             (BridgeDomainDump::default(), IpUnnumberedDump::default());
@@ -184,8 +221,14 @@ impl Reading {
                 self.put(Key::Unnumbered(tag), Object::Unnumbered { lender });
             }
         }
-        near4.iter().chain(&near6).for_each(|near| self.neighbour(near));
-        routes4.iter().chain(&routes6).for_each(|route| self.route(route));
+        near4
+            .iter()
+            .chain(&near6)
+            .for_each(|near| self.neighbour(near));
+        routes4
+            .iter()
+            .chain(&routes6)
+            .for_each(|route| self.route(route));
         let (bindings, policies, attachments) = acl;
         self.acl_users(&bindings, &policies, &attachments);
         self.read_by_owner(client, &bridges).await
@@ -202,7 +245,10 @@ impl Reading {
         }
         if let Some(tag) = self.tag(near.sw_if_index.0) {
             let mac = mac_of(near.mac_address);
-            self.put(Key::Neighbour(tag, near.ip_address), Object::Neighbour { mac });
+            self.put(
+                Key::Neighbour(tag, near.ip_address),
+                Object::Neighbour { mac },
+            );
         }
     }
 
@@ -217,7 +263,13 @@ impl Reading {
             return;
         };
         if let Some(interface) = self.tag(index) {
-            self.put(Key::Route(net), Object::Route { next_hop, interface });
+            self.put(
+                Key::Route(net),
+                Object::Route {
+                    next_hop,
+                    interface,
+                },
+            );
         }
     }
 
@@ -243,14 +295,21 @@ impl Reading {
             let path = policy.paths.first().and_then(next_hop);
             let path = path.and_then(|(next_hop, index)| Some((next_hop, self.tag(index)?)));
             if let (Some(acl), Some((next_hop, interface))) = (acl, path) {
-                let object = Object::Policy { acl, next_hop, interface };
+                let object = Object::Policy {
+                    acl,
+                    next_hop,
+                    interface,
+                };
                 self.put(Key::Policy(policy.policy_id), object);
             }
         }
         for details in attachments {
             let attach = &details.attach;
             let (priority, is_ipv6) = (attach.priority, attach.is_ipv6);
-            let is_ours = self.dump.objects.contains_key(&Key::Policy(attach.policy_id));
+            let is_ours = self
+                .dump
+                .objects
+                .contains_key(&Key::Policy(attach.policy_id));
             if let Some(tag) = self.tag(attach.sw_if_index.0).filter(|_| is_ours) {
                 let object = Object::PolicyBinding { priority, is_ipv6 };
                 self.put(Key::PolicyBinding(attach.policy_id, tag), object);
@@ -263,11 +322,12 @@ impl Reading {
         client: &Client,
         bridges: &[BridgeDomainDetails],
     ) -> Result<(), RequestError> {
-        let ours: Vec<_> =
-            bridges.iter().filter(|b| b.bd_tag.as_str().starts_with(TAG_PREFIX)).collect();
-        let borrows = |objects: &Objects, tag: &IfTag| {
-            objects.contains_key(&Key::Unnumbered(tag.clone()))
-        };
+        let ours: Vec<_> = bridges
+            .iter()
+            .filter(|b| b.bd_tag.as_str().starts_with(TAG_PREFIX))
+            .collect();
+        let borrows =
+            |objects: &Objects, tag: &IfTag| objects.contains_key(&Key::Unnumbered(tag.clone()));
         let owners: Vec<(u32, IfTag)> = self
             .tags
             .iter()
@@ -283,8 +343,10 @@ impl Reading {
                 })
             })
             .collect();
-        let fib_dumps: Vec<L2FibTableDump> =
-            ours.iter().map(|b| L2FibTableDump { bd_id: b.bd_id }).collect();
+        let fib_dumps: Vec<L2FibTableDump> = ours
+            .iter()
+            .map(|b| L2FibTableDump { bd_id: b.bd_id })
+            .collect();
         let (addresses, fibs) = futures::try_join!(
             try_join_all(address_dumps.iter().map(|d| client.dump(d))),
             try_join_all(fib_dumps.iter().map(|d| client.dump(d))),
@@ -314,7 +376,11 @@ impl Reading {
             let index = member.sw_if_index;
             if let Some(tag) = self.tag(index.0) {
                 let is_bvi = index == bridge.bvi_sw_if_index;
-                let l2 = L2::Bridge { id: bridge.bd_id, is_bvi, group: member.shg };
+                let l2 = L2::Bridge {
+                    id: bridge.bd_id,
+                    is_bvi,
+                    group: member.shg,
+                };
                 self.put(Key::L2(tag), Object::L2(l2));
             }
         }

@@ -81,7 +81,11 @@ async fn refuse(commands: &mut mpsc::Receiver<Command>, events: &Events) {
         match command {
             Command::Apply { batch, ops } => {
                 let failures = ops.iter().map(|op| (op.key().clone(), reason())).collect();
-                if events.send(Event::Applied { batch, failures }).await.is_err() {
+                if events
+                    .send(Event::Applied { batch, failures })
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }
@@ -100,7 +104,10 @@ struct Connection {
 
 impl Connection {
     async fn serve(&mut self, commands: &mut mpsc::Receiver<Command>) -> End {
-        let subscribe = WantInterfaceEvents { enable_disable: 1, pid: std::process::id() };
+        let subscribe = WantInterfaceEvents {
+            enable_disable: 1,
+            pid: std::process::id(),
+        };
         if let Err(error) = self.client.request(&subscribe).await {
             return End::Lost(error.to_string());
         }

@@ -52,7 +52,10 @@ impl View<'_> {
                     mac: end.mac,
                 };
                 objects.insert(Key::Interface(tag.clone()), Object::interface(device));
-                objects.insert(Key::Address(tag.clone(), host(end.address)), Object::Address);
+                objects.insert(
+                    Key::Address(tag.clone(), host(end.address)),
+                    Object::Address,
+                );
                 self.join_bridge(objects, side, tag, true, 0);
             }
             if is_hop_here {
@@ -152,10 +155,7 @@ impl View<'_> {
 
     fn add_mac(&self, objects: &mut Objects, side: Side, mac: MacAddr, interface: IfTag) {
         let bridge = self.vni(self.side_segment(side));
-        objects.insert(
-            Key::MacEntry(bridge, mac),
-            Object::MacEntry { interface },
-        );
+        objects.insert(Key::MacEntry(bridge, mac), Object::MacEntry { interface });
     }
 
     fn add_tunnel(
