@@ -1,6 +1,8 @@
-//! Client of an etcd v3 store: one deadline on every call, typed errors, no retries hidden from the
-//! caller except in [`Mirror`], whose whole job is to outlive the connection.
+//! Client of an etcd v3 store, built on [`etcd_client`]: one deadline on every call, typed errors,
+//! and no retries hidden from the caller except of a request that never left this process, and in
+//! [`Mirror`], whose whole job is to outlive the connection.
 
+mod endpoints;
 mod error;
 mod kv;
 mod lease;
@@ -8,44 +10,38 @@ mod mirror;
 mod transaction;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tonic::transport::{Channel, Endpoint};
+use etcd_client::{Client, Error};
+use tokio::time::{Instant, timeout_at};
 
+use self::endpoints::Endpoints;
 pub use self::error::StoreError;
 pub use self::kv::Kv;
 pub use self::lease::{Lease, LeaseId};
 pub use self::mirror::{Mirror, MirrorEvent};
 pub use self::transaction::{Commit, Precondition, Swap, Transaction};
-use crate::wire::kv_client::KvClient;
 
 /// Largest reply the client accepts; pages of [`StoreClient::list_prefix`] stay far below it.
 const REPLY_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// A dead peer is noticed within the sum of these two. Servers refuse pings more often than every 5 s.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Handle to a store. Cloning is cheap; clones share the connection.
+/// Handle to a store. Cloning is cheap; clones share the connections.
 #[derive(Debug, Clone)]
 pub struct StoreClient {
-    channel: Channel,
+    endpoints: Arc<Endpoints>,
     deadline: Duration,
 }
 
 impl StoreClient {
     /// Prepares a client without talking to anybody; it connects when it is first used and again
-    /// after every failure. Must be called within a tokio runtime.
+    /// after every failure. With several endpoints it stays with one for as long as that answers.
+    /// Must be called within a tokio runtime.
     pub fn new<E: AsRef<str>>(endpoints: &[E], deadline: Duration) -> Result<Self, StoreError> {
-        let mut parsed = Vec::with_capacity(endpoints.len());
-        for endpoint in endpoints {
-            parsed.push(parse_endpoint(endpoint.as_ref(), deadline)?);
-        }
-        let channel = match parsed.as_slice() {
-            [] => return Err(StoreError::NoEndpoint),
-            [only] => only.connect_lazy(),
-            _ => Channel::balance_list(parsed.into_iter()),
-        };
-        Ok(Self { channel, deadline })
+        Ok(Self {
+            endpoints: Arc::new(Endpoints::new(endpoints, deadline)?),
+            deadline,
+        })
     }
 
     /// Like [`StoreClient::new`], but fails unless a store answers.
@@ -63,47 +59,42 @@ impl StoreClient {
         Mirror::start(self.clone(), prefix.into())
     }
 
-    fn kv(&self) -> KvClient<Channel> {
-        KvClient::new(self.channel.clone()).max_decoding_message_size(REPLY_BYTES_MAX)
-    }
-
-    async fn call<T>(
+    /// Asks one endpoint after the other until the request was sent; all that within the deadline.
+    async fn call<T, F>(
         &self,
         operation: impl Fn() -> String,
-        request: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
-    ) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.deadline, request).await {
-            Ok(Ok(response)) => Ok(response.into_inner()),
-            Ok(Err(status)) => Err(StoreError::from_status(operation(), &status, self.deadline)),
-            Err(_) => Err(StoreError::Deadline {
-                operation: operation(),
-                deadline: self.deadline,
-            }),
+        ask: impl Fn(Client) -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let until = Instant::now() + self.deadline;
+        let mut tries = self.endpoints.len();
+        loop {
+            let failed = |error| StoreError::from_client(operation(), error, self.deadline);
+            let (turn, client) = self.endpoints.current().await.map_err(failed)?;
+            let error = match timeout_at(until, ask(client)).await {
+                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    self.endpoints.pass_over(turn);
+                    return Err(StoreError::Deadline {
+                        operation: operation(),
+                        deadline: self.deadline,
+                    });
+                }
+            };
+            let was_sent = !error::is_refused_connection(&error);
+            let error = failed(error);
+            if error.is_transient() {
+                self.endpoints.pass_over(turn);
+            }
+            tries -= 1;
+            if was_sent || tries == 0 {
+                return Err(error);
+            }
         }
     }
-}
-
-fn parse_endpoint(url: &str, deadline: Duration) -> Result<Endpoint, StoreError> {
-    let invalid = || StoreError::Endpoint {
-        endpoint: url.to_owned(),
-    };
-    if !url.starts_with("http://") {
-        return Err(invalid());
-    }
-    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|_| invalid())?;
-    if endpoint
-        .uri()
-        .authority()
-        .is_none_or(|authority| authority.port_u16().is_none())
-    {
-        return Err(invalid());
-    }
-    Ok(endpoint
-        .connect_timeout(deadline)
-        .tcp_nodelay(true)
-        .http2_keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT)
-        .keep_alive_while_idle(false))
 }
 
 #[cfg(test)]

@@ -37,35 +37,9 @@ impl KeyRange {
     }
 }
 
-/// The smallest key after all keys that start with `prefix`.
-pub(crate) fn prefix_end(prefix: &[u8]) -> Bytes {
-    let mut end = prefix.to_vec();
-    while let Some(last) = end.pop() {
-        if let Some(next) = last.checked_add(1) {
-            end.push(next);
-            return end.into();
-        }
-    }
-    Bytes::from_static(UNBOUNDED)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn prefix_end_is_the_first_key_after_the_prefix() {
-        let cases: &[(&[u8], &[u8])] = &[
-            (b"a", b"b"),
-            (b"a/", b"a0"),
-            (b"a\xff", b"b"),
-            (b"\xff\xff", b"\0"),
-            (b"", b"\0"),
-        ];
-        for (prefix, end) in cases {
-            assert_eq!(prefix_end(prefix), end, "prefix {prefix:?}");
-        }
-    }
 
     #[test]
     fn the_three_forms_of_a_range_select_what_the_protocol_says() {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use tonic::{Code, Status};
+use etcd_client::Error;
+use tonic::{Code, ConnectError, Status};
 
 const COMPACTED: &str = "etcdserver: mvcc: required revision has been compacted";
 const LEASE_NOT_FOUND: &str = "etcdserver: requested lease not found";
@@ -45,7 +46,33 @@ impl StoreError {
         }
     }
 
-    pub(super) fn from_status(operation: String, status: &Status, deadline: Duration) -> Self {
+    pub(super) fn from_client(operation: String, error: Error, deadline: Duration) -> Self {
+        match error {
+            Error::GRpcStatus(status) => Self::from_status(operation, &status, deadline),
+            // Said only when the store answered a renewal with an empty life time.
+            Error::LeaseKeepAliveError(_) => Self::LeaseNotFound { operation },
+            Error::IoError(_)
+            | Error::TransportError(_)
+            | Error::WatchError(_)
+            | Error::EndpointError(_) => Self::Unavailable {
+                operation,
+                reason: describe(error.to_string(), &error),
+            },
+            Error::InvalidArgs(_)
+            | Error::InvalidUri(_)
+            | Error::Utf8Error(_)
+            | Error::ElectError(_)
+            | Error::InvalidMetadataValue(_)
+            | Error::EndpointsNotManaged
+            | Error::Internal(_) => Self::Refused {
+                operation,
+                code: Code::Internal,
+                message: error.to_string(),
+            },
+        }
+    }
+
+    fn from_status(operation: String, status: &Status, deadline: Duration) -> Self {
         let message = status.message();
         match status.code() {
             Code::OutOfRange if message == COMPACTED => Self::Compacted { operation },
@@ -57,7 +84,7 @@ impl StoreError {
             Code::Unavailable | Code::Cancelled | Code::Aborted | Code::Unknown => {
                 Self::Unavailable {
                     operation,
-                    reason: describe(status),
+                    reason: describe(message.to_owned(), status),
                 }
             }
             code @ (Code::Ok
@@ -80,19 +107,30 @@ impl StoreError {
     }
 }
 
+/// Whether the request cannot have reached any store.
+pub(super) fn is_refused_connection(error: &Error) -> bool {
+    let Error::GRpcStatus(status) = error else {
+        return false;
+    };
+    causes(status).any(|cause| cause.is::<ConnectError>())
+}
+
 /// The message with its causes: transport errors hide "connection refused" three levels down.
-pub(super) fn describe(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut cause = std::error::Error::source(status);
-    while let Some(error) = cause {
-        let part = error.to_string();
+fn describe(mut text: String, error: &(dyn std::error::Error + 'static)) -> String {
+    for cause in causes(error) {
+        let part = cause.to_string();
         if !text.contains(&part) {
             text.push_str(": ");
             text.push_str(&part);
         }
-        cause = error.source();
     }
     text
+}
+
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |cause| cause.source())
 }
 
 #[cfg(test)]

@@ -1,16 +1,13 @@
 //! Plain reads and writes.
 
-use bytes::Bytes;
+use etcd_client::{Client, DeleteOptions, GetOptions, KeyValue, PutOptions, ResponseHeader};
 
-use super::{LeaseId, StoreClient, StoreError};
-use crate::range::prefix_end;
-use crate::wire::{
-    CompactionRequest, DeleteRangeRequest, KeyValue, PutRequest, RangeRequest, ResponseHeader,
-    range_request,
-};
+use super::{LeaseId, REPLY_BYTES_MAX, StoreClient, StoreError};
+use crate::range::UNBOUNDED;
 
 /// Entries per page of a listing.
 const PAGE: i64 = 1000;
+const SMALLEST_KEY: &str = "\0";
 
 /// A key with its value and what the store knows about them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,19 +24,24 @@ pub struct Kv {
 
 impl Kv {
     /// `None` when the key is not text: such keys are not ours, and are left alone.
-    pub(super) fn from_wire(kv: &KeyValue) -> Option<Self> {
-        let Ok(key) = String::from_utf8(kv.key.to_vec()) else {
-            tracing::warn!(key = ?kv.key, "ignored a key that is not UTF-8");
-            return None;
-        };
-        Some(Self {
-            key,
-            value: kv.value.to_vec(),
-            version: kv.version,
-            create_revision: kv.create_revision,
-            mod_revision: kv.mod_revision,
-            lease: kv.lease,
-        })
+    pub(super) fn from_client(kv: KeyValue) -> Option<Self> {
+        let (version, lease) = (kv.version(), kv.lease());
+        let (create_revision, mod_revision) = (kv.create_revision(), kv.mod_revision());
+        let (key, value) = kv.into_key_value();
+        match String::from_utf8(key) {
+            Ok(key) => Some(Self {
+                key,
+                value,
+                version,
+                create_revision,
+                mod_revision,
+                lease,
+            }),
+            Err(error) => {
+                tracing::warn!(%error, "ignored a key that is not UTF-8");
+                None
+            }
+        }
     }
 }
 
@@ -53,26 +55,18 @@ pub(super) struct Listing {
 impl StoreClient {
     /// The store's current revision.
     pub async fn revision(&self) -> Result<i64, StoreError> {
-        let request = RangeRequest {
-            key: Bytes::from_static(b"\0"),
-            count_only: true,
-            ..Default::default()
+        let ask = |mut client: Client| async move {
+            let count = GetOptions::new().with_count_only();
+            client.get(SMALLEST_KEY, Some(count)).await
         };
-        let reply = self
-            .call(|| "read the revision".into(), self.kv().range(request))
-            .await?;
-        Ok(revision_of(reply.header.as_ref()))
+        let reply = self.call(|| "read the revision".into(), ask).await?;
+        Ok(revision_of(reply.header()))
     }
 
     pub async fn get(&self, key: &str) -> Result<Option<Kv>, StoreError> {
-        let request = RangeRequest {
-            key: to_bytes(key),
-            ..Default::default()
-        };
-        let reply = self
-            .call(|| format!("get `{key}`"), self.kv().range(request))
-            .await?;
-        Ok(reply.kvs.iter().find_map(Kv::from_wire))
+        let ask = |mut client: Client| async move { client.get(key, None).await };
+        let mut reply = self.call(|| format!("get `{key}`"), ask).await?;
+        Ok(reply.take_kvs().into_iter().find_map(Kv::from_client))
     }
 
     /// All keys that begin with `prefix`, in key order, and the one revision at which they were read.
@@ -83,7 +77,7 @@ impl StoreClient {
 
     /// Writes `key` and returns the new revision.
     pub async fn put(&self, key: &str, value: impl Into<Vec<u8>>) -> Result<i64, StoreError> {
-        self.put_request(key, value.into(), 0).await
+        self.put_with_lease(key, value, LeaseId(0)).await
     }
 
     /// Like [`StoreClient::put`]; the key is deleted when the lease ends.
@@ -93,127 +87,126 @@ impl StoreClient {
         value: impl Into<Vec<u8>>,
         lease: LeaseId,
     ) -> Result<i64, StoreError> {
-        self.put_request(key, value.into(), lease.0).await
+        let value = value.into();
+        let value = value.as_slice();
+        let ask = |mut client: Client| async move {
+            let options = PutOptions::new().with_lease(lease.0);
+            client.put(key, value, Some(options)).await
+        };
+        let reply = self.call(|| format!("put `{key}`"), ask).await?;
+        Ok(revision_of(reply.header()))
     }
 
     /// Deletes `key`; false when there was no such key.
     pub async fn delete(&self, key: &str) -> Result<bool, StoreError> {
-        let request = DeleteRangeRequest {
-            key: to_bytes(key),
-            ..Default::default()
-        };
-        let reply = self
-            .call(
-                || format!("delete `{key}`"),
-                self.kv().delete_range(request),
-            )
-            .await?;
-        Ok(reply.deleted > 0)
+        let ask = |mut client: Client| async move { client.delete(key, None).await };
+        let reply = self.call(|| format!("delete `{key}`"), ask).await?;
+        Ok(reply.deleted() > 0)
     }
 
     /// Deletes every key that begins with `prefix` at one revision and returns their number.
     pub async fn delete_prefix(&self, prefix: &str) -> Result<i64, StoreError> {
-        let request = DeleteRangeRequest {
-            key: range_start(prefix),
-            range_end: prefix_end(prefix.as_bytes()),
-            ..Default::default()
+        let ask = |mut client: Client| async move {
+            let options = DeleteOptions::new().with_prefix();
+            client.delete(prefix, Some(options)).await
         };
         let reply = self
-            .call(
-                || format!("delete prefix `{prefix}`"),
-                self.kv().delete_range(request),
-            )
+            .call(|| format!("delete prefix `{prefix}`"), ask)
             .await?;
-        Ok(reply.deleted)
+        Ok(reply.deleted())
     }
 
     /// Forgets history older than `revision`.
     pub async fn compact(&self, revision: i64) -> Result<(), StoreError> {
-        let request = CompactionRequest {
-            revision,
-            physical: false,
-        };
-        self.call(
-            || format!("compact to revision {revision}"),
-            self.kv().compact(request),
-        )
-        .await?;
+        let ask = |mut client: Client| async move { client.compact(revision, None).await };
+        self.call(|| format!("compact to revision {revision}"), ask)
+            .await?;
         Ok(())
     }
 
     pub(super) async fn list(&self, prefix: &str) -> Result<Listing, StoreError> {
-        let mut request = RangeRequest {
-            key: range_start(prefix),
-            range_end: prefix_end(prefix.as_bytes()),
-            limit: PAGE,
-            sort_order: range_request::SortOrder::Ascend.into(),
-            ..Default::default()
-        };
+        let end = prefix_end(prefix);
+        let mut start = prefix_start(prefix);
         let mut listing = Listing {
             cluster: 0,
             revision: 0,
             kvs: Vec::new(),
         };
         loop {
-            let reply = self
-                .call(
-                    || format!("list `{prefix}`"),
-                    self.kv().range(request.clone()),
-                )
-                .await?;
-            if request.revision == 0 {
-                listing.cluster = cluster_of(reply.header.as_ref());
-                listing.revision = revision_of(reply.header.as_ref());
-                request.revision = listing.revision;
+            let (from, end, revision) = (start.as_slice(), end.as_slice(), listing.revision);
+            let ask = |client: Client| async move {
+                let mut kv = client
+                    .kv_client()
+                    .max_decoding_message_size(REPLY_BYTES_MAX);
+                let page = GetOptions::new()
+                    .with_range(end)
+                    .with_limit(PAGE)
+                    .with_revision(revision);
+                kv.get(from, Some(page)).await
+            };
+            let mut reply = self.call(|| format!("list `{prefix}`"), ask).await?;
+            if listing.revision == 0 {
+                listing.cluster = cluster_of(reply.header());
+                listing.revision = revision_of(reply.header());
             }
-            let last = reply.kvs.last().map(|kv| kv.key.clone());
+            let (more, kvs) = (reply.more(), reply.take_kvs());
+            let next = kvs.last().map(|kv| successor(kv.key()));
             listing
                 .kvs
-                .extend(reply.kvs.iter().filter_map(Kv::from_wire));
-            match last {
-                Some(last) if reply.more => request.key = successor(&last),
+                .extend(kvs.into_iter().filter_map(Kv::from_client));
+            match next {
+                Some(next) if more => start = next,
                 _ => return Ok(listing),
             }
         }
     }
-
-    async fn put_request(&self, key: &str, value: Vec<u8>, lease: i64) -> Result<i64, StoreError> {
-        let request = PutRequest {
-            key: to_bytes(key),
-            value: value.into(),
-            lease,
-            ..Default::default()
-        };
-        let reply = self
-            .call(|| format!("put `{key}`"), self.kv().put(request))
-            .await?;
-        Ok(revision_of(reply.header.as_ref()))
-    }
-}
-
-pub(super) fn to_bytes(key: &str) -> Bytes {
-    Bytes::copy_from_slice(key.as_bytes())
 }
 
 /// The protocol has no empty key: "all keys" starts at the smallest one.
-pub(super) fn range_start(prefix: &str) -> Bytes {
-    if prefix.is_empty() {
-        Bytes::from_static(&[0])
+fn prefix_start(prefix: &str) -> Vec<u8> {
+    let start = if prefix.is_empty() {
+        SMALLEST_KEY
     } else {
-        to_bytes(prefix)
+        prefix
+    };
+    start.into()
+}
+
+/// The smallest key after all keys that begin with `prefix`.
+fn prefix_end(prefix: &str) -> Vec<u8> {
+    let mut end = prefix.as_bytes().to_vec();
+    // Text has no byte that cannot grow, so only the empty prefix has no end.
+    match end.last_mut() {
+        Some(last) => *last = last.saturating_add(1),
+        None => end.extend_from_slice(UNBOUNDED),
     }
+    end
 }
 
 pub(super) fn revision_of(header: Option<&ResponseHeader>) -> i64 {
-    header.map_or(0, |header| header.revision)
+    header.map_or(0, ResponseHeader::revision)
 }
 
 pub(super) fn cluster_of(header: Option<&ResponseHeader>) -> u64 {
-    header.map_or(0, |header| header.cluster_id)
+    header.map_or(0, ResponseHeader::cluster_id)
 }
 
-fn successor(key: &[u8]) -> Bytes {
+fn successor(key: &[u8]) -> Vec<u8> {
     let mut next = key.to_vec();
     next.push(0);
-    next.into()
+    next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_before_the_first_key_that_does_not_begin_with_it() {
+        let cases: &[(&str, &[u8])] =
+            &[("a", b"b"), ("a/", b"a0"), ("\u{7f}", b"\x80"), ("", b"\0")];
+        for (prefix, end) in cases {
+            assert_eq!(prefix_end(prefix), *end, "prefix {prefix:?}");
+        }
+    }
 }

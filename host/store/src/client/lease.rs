@@ -1,19 +1,15 @@
 //! A lease that is kept alive for as long as its handle lives.
 
+use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use etcd_client::Client;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Status;
-use tonic::transport::Channel;
 
 use super::{StoreClient, StoreError};
-use crate::wire::lease_client::LeaseClient;
-use crate::wire::{LeaseGrantRequest, LeaseKeepAliveRequest, LeaseRevokeRequest};
 
 const RETRY_DELAY: Duration = Duration::from_millis(200);
 
@@ -40,30 +36,19 @@ impl StoreClient {
     /// Asks for a lease of `ttl`, rounded up to whole seconds, and keeps it alive.
     pub async fn lease(&self, ttl: Duration) -> Result<Lease, StoreError> {
         let seconds = ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0);
-        let request = LeaseGrantRequest {
-            ttl: i64::try_from(seconds).unwrap_or(i64::MAX),
-            id: 0,
-        };
-        let reply = self
-            .call(
-                || "grant a lease".into(),
-                self.leases().lease_grant(request),
-            )
-            .await?;
-        let id = LeaseId(reply.id);
-        let granted = Duration::from_secs(u64::try_from(reply.ttl).unwrap_or(0).max(1));
+        let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+        let ask = |mut client: Client| async move { client.lease_grant(seconds, None).await };
+        let reply = self.call(|| "grant a lease".into(), ask).await?;
+        let id = LeaseId(reply.id());
+        let granted = Duration::from_secs(u64::try_from(reply.ttl()).unwrap_or(0).max(1));
         let (lost_tx, lost) = watch::channel(false);
-        let renewal = tokio::spawn(renew(self.leases(), id, granted, lost_tx));
+        let renewal = tokio::spawn(renew(self.clone(), id, granted, lost_tx));
         Ok(Lease {
             client: self.clone(),
             id,
             lost,
             renewal,
         })
-    }
-
-    fn leases(&self) -> LeaseClient<Channel> {
-        LeaseClient::new(self.channel.clone())
     }
 }
 
@@ -78,10 +63,10 @@ impl Lease {
     /// Ends the lease now; its keys are deleted.
     pub async fn revoke(self) -> Result<(), StoreError> {
         self.renewal.abort();
-        let request = LeaseRevokeRequest { id: self.id.0 };
-        let operation = || format!("revoke lease `{}`", self.id);
+        let id = self.id;
+        let ask = |mut client: Client| async move { client.lease_revoke(id.0).await };
         self.client
-            .call(operation, self.client.leases().lease_revoke(request))
+            .call(|| format!("revoke lease `{id}`"), ask)
             .await?;
         Ok(())
     }
@@ -97,66 +82,60 @@ impl Drop for Lease {
     }
 }
 
-async fn renew(
-    mut leases: LeaseClient<Channel>,
-    id: LeaseId,
-    ttl: Duration,
-    lost: watch::Sender<bool>,
-) {
+async fn renew(client: StoreClient, id: LeaseId, ttl: Duration, lost: watch::Sender<bool>) {
     let mut renewed = Instant::now();
     while renewed.elapsed() < ttl {
-        match renew_on_one_stream(&mut leases, id, ttl, &mut renewed).await {
-            Ok(()) => break,
-            Err(status) => {
-                tracing::debug!(lease = %id, %status, "lease renewal failed, trying again");
-                sleep(RETRY_DELAY).await;
-            }
+        let Err(error) = renew_on_one_stream(&client, id, ttl, &mut renewed).await;
+        if matches!(error, StoreError::LeaseNotFound { .. }) {
+            break;
         }
+        tracing::debug!(lease = %id, %error, "lease renewal failed, trying again");
+        sleep(RETRY_DELAY).await;
     }
     lost.send_replace(true);
 }
 
-/// Renews every third of `ttl`. `Ok` means that the store no longer knows the lease.
+/// Renews every third of `ttl` until that fails.
 async fn renew_on_one_stream(
-    leases: &mut LeaseClient<Channel>,
+    client: &StoreClient,
     id: LeaseId,
     ttl: Duration,
     renewed: &mut Instant,
-) -> Result<(), Status> {
-    let (requests, receiver) = mpsc::channel(1);
-    let request = LeaseKeepAliveRequest { id: id.0 };
-    // Queued before the call: the server sends nothing, not even headers, before the first request.
-    requests.send(request).await.map_err(|_| stream_closed())?;
+) -> Result<Infallible, StoreError> {
+    let operation = || format!("renew lease `{id}`");
+    let failed = |error| StoreError::from_client(operation(), error, ttl);
     let mut sent = Instant::now();
-    let mut replies = within(
-        *renewed + ttl,
-        leases.lease_keep_alive(ReceiverStream::new(receiver)),
-    )
-    .await?
-    .into_inner();
+    // The client's own check of the first reply says whether the lease is known.
+    let opening = client.call(operation, |mut client: Client| async move {
+        client.lease_keep_alive(id.0).await
+    });
+    let opened = timeout_at(*renewed + ttl, opening).await;
+    let (mut keeper, mut replies) = opened.map_err(|_| too_late(id, ttl))??;
     loop {
-        let reply = within(*renewed + ttl, replies.message())
-            .await?
-            .ok_or_else(stream_closed)?;
-        if reply.ttl <= 0 {
-            return Ok(());
-        }
         *renewed = sent;
         sleep(ttl / 3).await;
         sent = Instant::now();
-        requests.send(request).await.map_err(|_| stream_closed())?;
+        keeper.keep_alive().await.map_err(|_| closed(id))?;
+        let reply = timeout_at(*renewed + ttl, replies.message()).await;
+        let reply = reply.map_err(|_| too_late(id, ttl))?.map_err(failed)?;
+        if reply.ok_or_else(|| closed(id))?.ttl() <= 0 {
+            return Err(StoreError::LeaseNotFound {
+                operation: operation(),
+            });
+        }
     }
 }
 
-async fn within<T>(
-    deadline: Instant,
-    reply: impl Future<Output = Result<T, Status>>,
-) -> Result<T, Status> {
-    timeout_at(deadline, reply)
-        .await
-        .unwrap_or_else(|_| Err(Status::deadline_exceeded("no renewal within the lease")))
+fn too_late(id: LeaseId, ttl: Duration) -> StoreError {
+    StoreError::Deadline {
+        operation: format!("renew lease `{id}`"),
+        deadline: ttl,
+    }
 }
 
-fn stream_closed() -> Status {
-    Status::unavailable("keep-alive stream closed")
+fn closed(id: LeaseId) -> StoreError {
+    StoreError::Unavailable {
+        operation: format!("renew lease `{id}`"),
+        reason: "keep-alive stream closed".into(),
+    }
 }

@@ -1,33 +1,35 @@
 //! A prefix of the store, followed for as long as the process lives.
 //!
-//! List, then watch from the next revision. Whatever breaks that (connection, compaction, a slow
-//! consumer) is healed by listing again and emitting only what differs, so the consumer never has
-//! to tell an outage from a change.
+//! List once, then watch from the next revision. After an outage the watch goes on where it broke
+//! off, so that the cost follows what changed and not what is there. Only when the store cannot
+//! replay (history compacted or replaced, an etcd too old to say when a replay is complete) the
+//! mirror lists again and emits what differs, so the consumer never has to tell an outage from a
+//! change.
 
+mod history;
 mod known;
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
+use etcd_client::{Client, EventType, WatchOptions, WatchResponse, WatchStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
 
 use self::known::{Known, Update};
-use super::error::describe;
-use super::kv::{range_start, revision_of};
-use super::{Kv, StoreClient, StoreError};
-use crate::range::prefix_end;
-use crate::wire::watch_client::WatchClient;
-use crate::wire::{WatchCreateRequest, WatchRequest, WatchResponse, event, watch_request};
+use super::kv::revision_of;
+use super::{Kv, REPLY_BYTES_MAX, StoreClient, StoreError};
 
 /// Events that wait for the consumer; beyond that the store is read more slowly.
 const EVENTS_MAX: usize = 1024;
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// Stores do not answer a question for progress while a watch is still behind: ask again.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+/// The watch id of an answer that concerns the whole stream.
+const ALL_WATCHES: i64 = -1;
 
 /// What happened under the mirrored prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +150,57 @@ impl Follower {
     }
 
     async fn follow(&mut self) -> Result<Infallible, Break> {
+        let mut stream = match self.replay().await? {
+            Some(stream) => stream,
+            None => self.relist().await?,
+        };
+        loop {
+            let response = next_response(&mut stream).await?;
+            self.absorb(&response).await?;
+        }
+    }
+
+    /// Goes on where the last watch ended and emits everything up to now. `None` when history does
+    /// not lead there.
+    async fn replay(&mut self) -> Result<Option<WatchStream>, Break> {
+        let Some(place) = self.known.place() else {
+            return Ok(None);
+        };
+        let from = place.revision;
+        let Some(now) = self.client.history_since(place).await? else {
+            return Ok(None);
+        };
+        let mut stream = self.open_watch(from + 1).await?;
+        if now > from {
+            self.catch_up(&mut stream).await?;
+        }
+        tracing::debug!(prefix = self.prefix, from, now, "replayed what was missed");
+        self.resumed(now).await?;
+        Ok(Some(stream))
+    }
+
+    async fn catch_up(&mut self, stream: &mut WatchStream) -> Result<(), Break> {
+        let mut silence = Duration::ZERO;
+        while silence < self.client.deadline {
+            let asked = stream.request_progress().await;
+            asked.map_err(|error| Break::Lost(error.to_string()))?;
+            loop {
+                let Ok(response) = timeout(PROGRESS_INTERVAL, next_response(stream)).await else {
+                    silence += PROGRESS_INTERVAL;
+                    break;
+                };
+                let response = response?;
+                self.absorb(&response).await?;
+                if response.watch_id() == ALL_WATCHES {
+                    return Ok(());
+                }
+                silence = Duration::ZERO;
+            }
+        }
+        Err(Break::Lost("the store did not replay its history".into()))
+    }
+
+    async fn relist(&mut self) -> Result<WatchStream, Break> {
         let listing = self.client.list(&self.prefix).await?;
         let revision = listing.revision;
         match self.known.reconcile(listing) {
@@ -160,30 +213,27 @@ impl Follower {
                 for event in events {
                     self.emit(event).await?;
                 }
-                if std::mem::take(&mut self.away) {
-                    self.emit(MirrorEvent::Resumed { revision }).await?;
-                }
+                self.resumed(revision).await?;
             }
         }
-        // The sender must outlive the stream: closing the request side ends the watch.
-        let (_requests, mut responses) = self.open_watch(revision + 1).await?;
-        loop {
-            let response = responses.message().await.map_err(|status| lost(&status))?;
-            let response = response.ok_or_else(|| Break::Lost("watch stream closed".into()))?;
-            self.absorb(response).await?;
-        }
+        self.open_watch(revision + 1).await
     }
 
-    async fn absorb(&mut self, response: WatchResponse) -> Result<(), Break> {
-        check_alive(&response)?;
-        for event in response.events {
-            let kind = event.r#type();
-            let Some(kv) = event.kv.as_ref().and_then(Kv::from_wire) else {
+    async fn resumed(&mut self, revision: i64) -> Result<(), Break> {
+        if std::mem::take(&mut self.away) {
+            self.emit(MirrorEvent::Resumed { revision }).await?;
+        }
+        Ok(())
+    }
+
+    async fn absorb(&mut self, response: &WatchResponse) -> Result<(), Break> {
+        for event in response.events() {
+            let Some(kv) = event.kv().cloned().and_then(Kv::from_client) else {
                 continue;
             };
-            let event = match kind {
-                event::Type::Put => self.known.put(kv).map(MirrorEvent::Put),
-                event::Type::Delete => {
+            let event = match event.event_type() {
+                EventType::Put => self.known.put(kv).map(MirrorEvent::Put),
+                EventType::Delete => {
                     let revision = kv.mod_revision;
                     self.known
                         .delete(&kv.key, revision)
@@ -197,54 +247,32 @@ impl Follower {
                 self.emit(event).await?;
             }
         }
+        if response.events().is_empty() {
+            // Progress: the replay after the next outage starts here.
+            self.known.advance(revision_of(response.header()));
+        }
         Ok(())
     }
 
-    async fn open_watch(
-        &self,
-        start_revision: i64,
-    ) -> Result<(mpsc::Sender<WatchRequest>, Streaming<WatchResponse>), Break> {
-        let create = WatchCreateRequest {
-            key: range_start(&self.prefix),
-            range_end: prefix_end(self.prefix.as_bytes()),
-            start_revision,
-            progress_notify: true,
-            ..Default::default()
+    async fn open_watch(&self, start_revision: i64) -> Result<WatchStream, Break> {
+        let prefix = self.prefix.as_str();
+        let ask = |client: Client| async move {
+            let options = WatchOptions::new()
+                .with_prefix()
+                .with_start_revision(start_revision)
+                .with_progress_notify();
+            let mut watch = client
+                .watch_client()
+                .max_decoding_message_size(REPLY_BYTES_MAX);
+            let mut stream = watch.watch(prefix, Some(options)).await?;
+            let created = stream.message().await?;
+            Ok((stream, created))
         };
-        let request = WatchRequest {
-            request: Some(watch_request::Request::Create(create)),
-        };
-        let (requests, receiver) = mpsc::channel(1);
-        requests
-            .send(request)
-            .await
-            .map_err(|_| Break::Lost("watch stream closed".into()))?;
-        let mut watch = WatchClient::new(self.client.channel.clone())
-            .max_decoding_message_size(super::REPLY_BYTES_MAX);
-        let opening = async {
-            let mut responses = watch
-                .watch(ReceiverStream::new(receiver))
-                .await?
-                .into_inner();
-            let created = responses.message().await?;
-            Ok::<_, tonic::Status>((responses, created))
-        };
-        match timeout(self.client.deadline, opening).await {
-            Ok(Ok((responses, Some(created)))) => {
-                check_alive(&created)?;
-                tracing::debug!(
-                    prefix = self.prefix,
-                    revision = revision_of(created.header.as_ref()),
-                    "watching"
-                );
-                Ok((requests, responses))
-            }
-            Ok(Ok((_, None))) => Err(Break::Lost("watch stream closed".into())),
-            Ok(Err(status)) => Err(lost(&status)),
-            Err(_) => Err(Break::Lost(
-                "the store did not confirm the watch in time".into(),
-            )),
-        }
+        let opened = self.client.call(|| format!("watch `{prefix}`"), ask).await;
+        let (stream, created) = opened?;
+        check_alive(created)?;
+        tracing::debug!(prefix, start_revision, "watching");
+        Ok(stream)
     }
 
     async fn emit(&self, event: MirrorEvent) -> Result<(), Break> {
@@ -255,21 +283,28 @@ impl Follower {
     }
 }
 
-fn check_alive(response: &WatchResponse) -> Result<(), Break> {
-    if response.compact_revision > 0 {
-        return Err(Break::Compacted);
+async fn next_response(stream: &mut WatchStream) -> Result<WatchResponse, Break> {
+    match stream.message().await {
+        Ok(response) => check_alive(response),
+        Err(error) => {
+            let operation = "follow the watch".to_owned();
+            Err(StoreError::from_client(operation, error, Duration::ZERO).into())
+        }
     }
-    if response.canceled {
-        return Err(Break::Lost(format!(
-            "watch canceled: {}",
-            response.cancel_reason
-        )));
-    }
-    Ok(())
 }
 
-fn lost(status: &tonic::Status) -> Break {
-    Break::Lost(describe(status))
+fn check_alive(response: Option<WatchResponse>) -> Result<WatchResponse, Break> {
+    let response = response.ok_or_else(|| Break::Lost("watch stream closed".into()))?;
+    if response.compact_revision() > 0 {
+        return Err(Break::Compacted);
+    }
+    if response.canceled() {
+        return Err(Break::Lost(format!(
+            "watch canceled: {}",
+            response.cancel_reason()
+        )));
+    }
+    Ok(response)
 }
 
 /// Between half of `delay` and all of it, so that many clients do not return at once.

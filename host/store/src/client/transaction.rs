@@ -1,13 +1,9 @@
 //! Compare-and-swap: writes that happen together, and only if what they rely on still holds.
 
-use bytes::Bytes;
+use etcd_client::{Client, Compare, CompareOp, PutOptions, Txn, TxnOp, TxnOpResponse, TxnResponse};
 
-use super::kv::{revision_of, to_bytes};
+use super::kv::revision_of;
 use super::{Kv, LeaseId, StoreClient, StoreError};
-use crate::wire::{
-    Compare, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest, TxnResponse,
-    compare, request_op, response_op,
-};
 
 /// What must be true of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,14 +33,16 @@ pub enum Commit {
 #[must_use = "a transaction does nothing until it is committed"]
 pub struct Transaction {
     client: StoreClient,
-    request: TxnRequest,
+    conditions: Vec<Compare>,
+    changes: Vec<TxnOp>,
 }
 
 impl StoreClient {
     pub fn transaction(&self) -> Transaction {
         Transaction {
             client: self.clone(),
-            request: TxnRequest::default(),
+            conditions: Vec::new(),
+            changes: Vec::new(),
         }
     }
 
@@ -74,7 +72,7 @@ impl StoreClient {
 
 impl Transaction {
     pub fn when(mut self, key: &str, expected: Precondition) -> Self {
-        self.request.compare.push(comparison(key, expected));
+        self.conditions.push(comparison(key, expected));
         self
     }
 
@@ -82,88 +80,70 @@ impl Transaction {
         self.put_with_lease(key, value, LeaseId(0))
     }
 
-    pub fn put_with_lease(self, key: &str, value: impl Into<Vec<u8>>, lease: LeaseId) -> Self {
-        let put = PutRequest {
-            key: to_bytes(key),
-            value: Bytes::from(value.into()),
-            lease: lease.0,
-            ..Default::default()
-        };
-        self.then(request_op::Request::Put(put))
+    pub fn put_with_lease(mut self, key: &str, value: impl Into<Vec<u8>>, lease: LeaseId) -> Self {
+        let options = PutOptions::new().with_lease(lease.0);
+        self.changes.push(TxnOp::put(key, value, Some(options)));
+        self
     }
 
-    pub fn delete(self, key: &str) -> Self {
-        let delete = DeleteRangeRequest {
-            key: to_bytes(key),
-            ..Default::default()
-        };
-        self.then(request_op::Request::DeleteRange(delete))
+    pub fn delete(mut self, key: &str) -> Self {
+        self.changes.push(TxnOp::delete(key, None));
+        self
     }
 
     pub async fn commit(self) -> Result<Commit, StoreError> {
-        let reply = self.send("commit a transaction".to_owned()).await?;
-        let revision = revision_of(reply.header.as_ref());
-        Ok(if reply.succeeded {
+        let reply = self.send("commit a transaction", None).await?;
+        let revision = revision_of(reply.header());
+        Ok(if reply.succeeded() {
             Commit::Done { revision }
         } else {
             Commit::Conflict { revision }
         })
     }
 
-    async fn swap(mut self, key: &str) -> Result<Swap, StoreError> {
-        let read = RangeRequest {
-            key: to_bytes(key),
-            ..Default::default()
-        };
-        self.request.failure.push(RequestOp {
-            request: Some(request_op::Request::Range(read)),
-        });
-        let reply = self.send(format!("compare and swap `{key}`")).await?;
-        if reply.succeeded {
+    async fn swap(self, key: &str) -> Result<Swap, StoreError> {
+        let read = TxnOp::get(key, None);
+        let reply = self
+            .send(&format!("compare and swap `{key}`"), Some(read))
+            .await?;
+        if reply.succeeded() {
             return Ok(Swap::Done {
-                revision: revision_of(reply.header.as_ref()),
+                revision: revision_of(reply.header()),
             });
         }
-        let current = reply
-            .responses
-            .into_iter()
-            .find_map(|op| match op.response {
-                Some(response_op::Response::Range(range)) => {
-                    range.kvs.iter().find_map(Kv::from_wire)
-                }
-                _ => None,
-            });
+        let current = match reply.op_responses().pop() {
+            Some(TxnOpResponse::Get(mut reply)) => {
+                reply.take_kvs().into_iter().find_map(Kv::from_client)
+            }
+            Some(TxnOpResponse::Put(_) | TxnOpResponse::Delete(_) | TxnOpResponse::Txn(_))
+            | None => None,
+        };
         Ok(Swap::Conflict { current })
     }
 
-    async fn send(self, operation: String) -> Result<TxnResponse, StoreError> {
-        let Self { client, request } = self;
-        client
-            .call(|| operation.clone(), client.kv().txn(request))
-            .await
-    }
-
-    fn then(mut self, request: request_op::Request) -> Self {
-        self.request.success.push(RequestOp {
-            request: Some(request),
-        });
-        self
+    async fn send(
+        self,
+        operation: &str,
+        otherwise: Option<TxnOp>,
+    ) -> Result<TxnResponse, StoreError> {
+        let transaction = Txn::new()
+            .when(self.conditions)
+            .and_then(self.changes)
+            .or_else(Vec::from_iter(otherwise));
+        let ask = |mut client: Client| {
+            let transaction = transaction.clone();
+            async move { client.txn(transaction).await }
+        };
+        self.client.call(|| operation.to_owned(), ask).await
     }
 }
 
 fn comparison(key: &str, expected: Precondition) -> Compare {
-    use compare::{Operand, Target};
-    let (target, operand) = match expected {
-        Precondition::Absent => (Target::Create, Operand::CreateRevision(0)),
-        Precondition::Version(version) => (Target::Version, Operand::Version(version)),
-        Precondition::ModRevision(revision) => (Target::Mod, Operand::ModRevision(revision)),
-        Precondition::Value(value) => (Target::Value, Operand::Value(value.into())),
-    };
-    Compare {
-        result: compare::Result::Equal.into(),
-        target: target.into(),
-        key: to_bytes(key),
-        operand: Some(operand),
-        range_end: Bytes::new(),
+    let equal = CompareOp::Equal;
+    match expected {
+        Precondition::Absent => Compare::create_revision(key, equal, 0),
+        Precondition::Version(version) => Compare::version(key, equal, version),
+        Precondition::ModRevision(revision) => Compare::mod_revision(key, equal, revision),
+        Precondition::Value(value) => Compare::value(key, equal, value),
     }
 }

@@ -49,6 +49,7 @@ pub(crate) struct Owner {
     durable: watch::Sender<i64>,
     started: Instant,
     disk: Arc<Disk>,
+    history_kept: i64,
     /// A compaction that ended the previous group early.
     postponed: Option<Apply>,
 }
@@ -77,6 +78,7 @@ pub(crate) fn open(disk: Disk, started: Instant) -> Result<(Engine, Owner), Disk
         durable: durable_tx,
         started,
         disk: Arc::new(disk),
+        history_kept: HISTORY_KEPT,
         postponed: None,
     };
     Ok((engine, owner))
@@ -206,13 +208,44 @@ impl Owner {
         };
         self.durable
             .send_if_modified(|durable| std::mem::replace(durable, revision) != revision);
-        if self.postponed.is_none() && revision - compacted > 2 * HISTORY_KEPT {
+        let kept = self.history_kept;
+        if self.postponed.is_none() && revision - compacted > 2 * kept {
             self.postponed = Some(Box::new(move |state, _, effects| {
                 // Refused only if a client compacted further meanwhile, which is as good.
-                let _ = state.compact(revision - HISTORY_KEPT, effects);
+                let _ = state.compact(revision - kept, effects);
                 Box::new(|| ())
             }));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::PutRequest;
+
+    #[tokio::test]
+    async fn history_that_nobody_compacts_is_cut_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let (engine, mut owner) = open(Disk::open(dir.path()).unwrap(), Instant::now()).unwrap();
+        owner.history_kept = 10;
+        let running = tokio::spawn(owner.run());
+        for _ in 0..60 {
+            let put = PutRequest {
+                key: "a".into(),
+                ..Default::default()
+            };
+            let written = engine.write(move |state, _, effects| state.put(&put, effects));
+            written.await.unwrap();
+            let history = engine.read(|state, _| state.durable - state.mvcc.compacted());
+            assert!(history <= 22, "{history} revisions are kept");
+        }
+        let (revision, compacted) = engine.read(|state, _| (state.durable, state.mvcc.compacted()));
+        assert!(revision - compacted >= 10, "{compacted} of {revision}");
+        drop(engine);
+        running.await.unwrap().unwrap();
+        let (_, state) = Disk::open(dir.path()).unwrap().load().unwrap();
+        assert_eq!(state.mvcc.compacted(), compacted, "it is durable");
     }
 }

@@ -13,6 +13,15 @@ pub(super) struct Known {
     keys: BTreeMap<String, i64>,
 }
 
+/// Where the mirror is in the history of one store.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) cluster: u64,
+    pub(super) revision: i64,
+    /// The newest key at that revision and when it was written, to recognise the history by.
+    pub(super) newest: (String, i64),
+}
+
 pub(super) enum Update {
     Replaced(Vec<Kv>),
     /// Deletes first, then puts in the order in which they were written.
@@ -69,7 +78,19 @@ impl Known {
         self.seen.map(|(_, revision)| revision)
     }
 
-    fn advance(&mut self, revision: i64) {
+    /// `None` when nothing is known that a history could be recognised by.
+    pub(super) fn place(&self) -> Option<Place> {
+        let (cluster, revision) = self.seen?;
+        let (key, written) = self.keys.iter().max_by_key(|(_, written)| **written)?;
+        Some(Place {
+            cluster,
+            revision,
+            newest: (key.clone(), *written),
+        })
+    }
+
+    /// Nothing that matters happened up to `revision`.
+    pub(super) fn advance(&mut self, revision: i64) {
         if let Some((_, seen)) = &mut self.seen {
             *seen = revision.max(*seen);
         }
@@ -105,6 +126,31 @@ mod tests {
         assert!(!known.delete("a", 7));
         assert_eq!(known.revision(), Some(7));
         assert_eq!(summary(known.reconcile(listing(1, 7, &[("b", 6)]))), "");
+    }
+
+    #[test]
+    fn the_place_in_history_is_the_last_revision_and_the_newest_key() {
+        let mut known = Known::default();
+        assert_eq!(known.place(), None);
+        known.reconcile(listing(1, 5, &[("a", 2), ("b", 1)]));
+        let place = |revision, key: &str, written| {
+            let newest = (key.to_owned(), written);
+            Some(Place {
+                cluster: 1,
+                revision,
+                newest,
+            })
+        };
+        assert_eq!(known.place(), place(5, "a", 2));
+        known.advance(9);
+        known.advance(8);
+        assert_eq!(known.place(), place(9, "a", 2));
+        known.put(kv("b", 11));
+        assert_eq!(known.place(), place(11, "b", 11));
+        known.delete("b", 12);
+        assert_eq!(known.place(), place(12, "a", 2));
+        known.delete("a", 13);
+        assert_eq!(known.place(), None, "an empty prefix costs nothing to list");
     }
 
     #[test]

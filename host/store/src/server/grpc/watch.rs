@@ -300,3 +300,41 @@ fn split(events: Vec<Event>) -> Vec<Vec<Event>> {
     }
     parts
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::server::disk::Disk;
+    use crate::server::engine;
+
+    #[tokio::test]
+    async fn one_watcher_too_many_is_refused_until_another_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = Disk::open(dir.path()).unwrap();
+        let (engine, _owner) = engine::open(disk, Instant::now()).unwrap();
+        let (_stop, stopping) = tokio::sync::watch::channel(false);
+        let address = "127.0.0.1:0".parse().unwrap();
+        let mut services = Services::new(engine, address, stopping);
+        services.watchers = Arc::new(Semaphore::new(2));
+        let session = || Session {
+            services: services.clone(),
+            responses: mpsc::channel(1).0,
+            watchers: BTreeMap::new(),
+        };
+        let create = || WatchCreateRequest {
+            key: "a".into(),
+            ..Default::default()
+        };
+        let (mut one, mut two) = (session(), session());
+        assert_eq!(one.admit(create(), 1), Ok(0));
+        assert_eq!(two.admit(create(), 1), Ok(0));
+        let refused = Err("etcdserver: too many requests".to_owned());
+        assert_eq!(two.admit(create(), 1), refused);
+        drop(one);
+        assert_eq!(two.admit(create(), 1), Ok(1));
+    }
+}

@@ -1,5 +1,7 @@
 //! Requests against the state machine: no server, no disk, time as a value.
 
+use bytes::Bytes;
+
 use super::*;
 use crate::wire::RequestOp;
 
@@ -58,6 +60,36 @@ fn a_write_with_an_unknown_lease_changes_nothing() {
     assert_eq!(state.txn(&txn, &mut effects), Err(Refusal::LeaseNotFound));
     assert!(effects.is_empty());
     assert_eq!(state.mvcc.revision(), 1);
+}
+
+#[test]
+fn a_full_store_refuses_writes_until_history_is_forgotten() {
+    let half = Bytes::from(vec![0; STORE_BYTES_MAX / 2]);
+    let big = |key: &'static str| PutRequest {
+        key: key.into(),
+        value: half.clone(),
+        ..Default::default()
+    };
+    let mut state = State::default();
+    let mut effects = Effects::default();
+    state.put(&big("a"), &mut effects).unwrap();
+    assert_eq!(state.put(&big("b"), &mut effects), Err(Refusal::NoSpace));
+    let txn = TxnRequest {
+        success: vec![op(Request::Put(big("b")))],
+        ..Default::default()
+    };
+    assert_eq!(state.txn(&txn, &mut effects), Err(Refusal::NoSpace));
+    put(&mut state, "small", 0).unwrap();
+
+    let delete = DeleteRangeRequest {
+        key: "a".into(),
+        ..Default::default()
+    };
+    state.delete_range(&delete, &mut effects).unwrap();
+    assert_eq!(state.put(&big("b"), &mut effects), Err(Refusal::NoSpace));
+    state.durable = state.mvcc.revision();
+    state.compact(state.durable, &mut effects).unwrap();
+    state.put(&big("b"), &mut effects).unwrap();
 }
 
 #[test]
