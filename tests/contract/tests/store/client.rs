@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use store::client::{Commit, Precondition, StoreError, Swap};
+use store::client::{Commit, Precondition, StoreClient, StoreError, Swap};
 
 use crate::backend::Server;
+use crate::mirror::{Gate, word};
 
 pub(crate) async fn compare_and_swap_loses_to_a_concurrent_change(server: &mut Server) {
     let client = server.client();
@@ -86,4 +87,29 @@ pub(crate) async fn a_lease_handle_renews_and_notices_its_end(server: &mut Serve
     assert!(client.get("held/a").await.unwrap().is_none());
     let error = client.put_with_lease("held/b", "1", id).await.unwrap_err();
     assert!(matches!(error, StoreError::LeaseNotFound { .. }), "{error}");
+}
+
+pub(crate) async fn a_dead_endpoint_is_passed_over(server: &mut Server) {
+    let dead = format!("http://127.0.0.1:{}", crate::backend::free_port());
+    let gate = Gate::open(server.port(), 0).await;
+    let endpoints = [dead, gate.endpoint(), server.endpoint()];
+    let client = StoreClient::new(&endpoints, Duration::from_secs(5)).unwrap();
+    for n in 0..10 {
+        client.put("fail/a", n.to_string()).await.unwrap();
+    }
+    let mut mirror = client.watch_prefix("fail/");
+    assert_eq!(word(&mut mirror).await, "synced fail/a=9");
+    let mut lease = client.lease(Duration::from_secs(4)).await.unwrap();
+
+    gate.close();
+    assert_eq!(word(&mut mirror).await, "disconnected");
+    assert_eq!(word(&mut mirror).await, "resumed");
+    // A request that may have been sent is not repeated, so one of them may have been lost.
+    if let Err(error) = client.put("fail/a", "10").await {
+        assert!(error.is_transient(), "{error}");
+        client.put("fail/a", "10").await.unwrap();
+    }
+    assert_eq!(word(&mut mirror).await, "fail/a=10");
+    let outlived = tokio::time::timeout(Duration::from_secs(6), lease.lost()).await;
+    assert!(outlived.is_err(), "the lease was not renewed elsewhere");
 }

@@ -8,6 +8,7 @@
 
 mod backend;
 mod client;
+mod etcdctl;
 mod kv;
 mod lease;
 mod mirror;
@@ -55,6 +56,11 @@ const BATTERY: &[(&str, Check)] = checks![
     client::compare_and_swap_loses_to_a_concurrent_change,
     client::long_listings_are_paged_at_one_revision,
     client::a_lease_handle_renews_and_notices_its_end,
+    client::a_dead_endpoint_is_passed_over,
+    etcdctl::etcdctl_reads_writes_and_compares,
+    etcdctl::etcdctl_holds_leases,
+    etcdctl::etcdctl_watches,
+    etcdctl::etcdctl_sees_a_healthy_member,
     mirror::a_mirror_follows_its_prefix,
     mirror::an_outage_is_followed_by_the_difference_only,
     restart::acknowledged_writes_survive_a_kill,
@@ -62,9 +68,12 @@ const BATTERY: &[(&str, Check)] = checks![
     restart::a_wiped_store_is_a_new_snapshot,
 ];
 
+/// What etcd can do since 3.4.31 and 3.5.13; Debian's is older, and then a mirror lists again.
+const REPLAY: &[(&str, Check)] = checks![mirror::the_cost_of_an_outage_follows_what_changed];
+
 #[tokio::test]
 async fn the_embedded_store_keeps_the_contract() {
-    run(Backend::Embedded).await;
+    run(Backend::Embedded, &[REPLAY, BATTERY]).await;
 }
 
 #[tokio::test]
@@ -73,7 +82,7 @@ async fn etcd_keeps_the_contract() {
         eprintln!("SKIPPED: etcd is not installed (Debian: etcd-server), contract not compared");
         return;
     }
-    run(Backend::Etcd).await;
+    run(Backend::Etcd, &[BATTERY]).await;
 }
 
 /// Not a check: the process that [`Backend::Embedded`] starts.
@@ -82,9 +91,9 @@ async fn embedded_server_process() {
     backend::serve_if_asked().await;
 }
 
-async fn run(backend: Backend) {
+async fn run(backend: Backend, batteries: &[&[(&str, Check)]]) {
     let mut server = Server::start(backend).await;
-    for (name, check) in BATTERY {
+    for (name, check) in batteries.iter().copied().flatten() {
         eprintln!("{backend:?}: {name}");
         if tokio::time::timeout(PATIENCE, check(&mut server))
             .await

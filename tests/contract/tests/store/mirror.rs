@@ -1,8 +1,11 @@
 //! The mirror, seen by its consumer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use store::client::{Mirror, MirrorEvent, StoreClient};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -62,6 +65,52 @@ pub(crate) async fn an_outage_is_followed_by_the_difference_only(server: &mut Se
     assert_eq!(word(&mut mirror).await, "out/same=2");
 }
 
+pub(crate) async fn the_cost_of_an_outage_follows_what_changed(server: &mut Server) {
+    let direct = server.client();
+    for hundred in 0..5 {
+        let fill = (0..100).fold(direct.transaction(), |transaction, n| {
+            transaction.put(&format!("cost/{hundred}{n:02}"), vec![b'x'; 4096])
+        });
+        fill.commit().await.unwrap();
+    }
+    let gate = Gate::open(server.port(), 0).await;
+    let through = StoreClient::new(&[gate.endpoint()], Duration::from_secs(5)).unwrap();
+    let mut mirror = through.watch_prefix("cost/");
+    let Some(MirrorEvent::Synced { snapshot, .. }) = mirror.next().await else {
+        panic!("no snapshot")
+    };
+    assert_eq!(snapshot.len(), 500);
+    let listed = gate.bytes();
+    assert!(listed > 500 * 4096, "the gate counts: {listed}");
+
+    let port = gate.close();
+    assert_eq!(word(&mut mirror).await, "disconnected");
+    direct.put("cost/000", "2").await.unwrap();
+    direct.put("cost/fleeting", "1").await.unwrap();
+    direct.delete("cost/fleeting").await.unwrap();
+    direct.delete("cost/001").await.unwrap();
+    direct.put("elsewhere", "1").await.unwrap();
+    let gate = Gate::open(server.port(), port).await;
+    for expected in [
+        "cost/000=2",
+        "cost/fleeting=1",
+        "-cost/fleeting",
+        "-cost/001",
+        "resumed",
+    ] {
+        assert_eq!(word(&mut mirror).await, expected);
+    }
+    let replayed = gate.bytes();
+    assert!(replayed < 4096, "{replayed} bytes to replay four changes");
+
+    let port = gate.close();
+    assert_eq!(word(&mut mirror).await, "disconnected");
+    let _gate = Gate::open(server.port(), port).await;
+    assert_eq!(word(&mut mirror).await, "resumed", "nothing was missed");
+    direct.put("cost/000", "3").await.unwrap();
+    assert_eq!(word(&mut mirror).await, "cost/000=3");
+}
+
 /// The next event in one line.
 pub(crate) async fn word(mirror: &mut Mirror) -> String {
     match mirror.next().await.expect("the mirror ended") {
@@ -82,36 +131,56 @@ fn text(value: &[u8]) -> String {
     crate::wire::text(value)
 }
 
-/// A way to the server that can be cut.
-struct Gate {
+/// A way to the server that can be cut, and that counts what the server sends.
+pub(crate) struct Gate {
     port: u16,
+    bytes: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
 impl Gate {
-    async fn open(target: u16, port: u16) -> Self {
+    pub(crate) async fn open(target: u16, port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&bytes);
         let task = tokio::spawn(async move {
             // Dropped with the task, which cuts the connections.
             let mut connections = JoinSet::new();
             loop {
-                let (mut near, _) = listener.accept().await.unwrap();
-                connections.spawn(async move {
-                    let mut far = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
-                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-                });
+                let (near, _) = listener.accept().await.unwrap();
+                connections.spawn(join(near, target, Arc::clone(&counter)));
             }
         });
-        Self { port, task }
+        Self { port, bytes, task }
     }
 
-    fn close(self) -> u16 {
+    pub(crate) fn close(self) -> u16 {
         self.task.abort();
         self.port
     }
 
-    fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
+
+    fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+}
+
+async fn join(near: TcpStream, target: u16, counter: Arc<AtomicUsize>) {
+    let far = TcpStream::connect(("127.0.0.1", target)).await.unwrap();
+    let (mut near_out, mut near_in) = near.into_split();
+    let (mut far_out, mut far_in) = far.into_split();
+    let back = async {
+        let mut buffer = vec![0; 65536];
+        while let Ok(length @ 1..) = far_out.read(&mut buffer).await {
+            counter.fetch_add(length, Ordering::Relaxed);
+            near_in.write_all(&buffer[..length]).await?;
+        }
+        Ok(0)
+    };
+    // Either side may end the connection.
+    let _ = tokio::try_join!(tokio::io::copy(&mut near_out, &mut far_in), back);
 }

@@ -2,27 +2,76 @@
 
 use std::time::Duration;
 
-use store::wire::kv_client::KvClient;
-use store::wire::lease_client::LeaseClient;
-use store::wire::watch_client::WatchClient;
 use store::wire::{
-    DeleteRangeRequest, Event, KeyValue, PutRequest, RangeRequest, RequestOp, ResponseHeader,
-    WatchCreateRequest, WatchRequest, WatchResponse, event, request_op, watch_request,
+    CompactionRequest, CompactionResponse, DeleteRangeRequest, DeleteRangeResponse, Event,
+    KeyValue, LeaseGrantRequest, LeaseGrantResponse, LeaseKeepAliveRequest, LeaseKeepAliveResponse,
+    LeaseLeasesRequest, LeaseLeasesResponse, LeaseRevokeRequest, LeaseRevokeResponse,
+    LeaseTimeToLiveRequest, LeaseTimeToLiveResponse, PutRequest, PutResponse, RangeRequest,
+    RangeResponse, RequestOp, ResponseHeader, TxnRequest, TxnResponse, WatchCreateRequest,
+    WatchRequest, WatchResponse, event, request_op, watch_request,
 };
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Streaming;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status, Streaming};
+use tonic_prost::ProstCodec;
 
 use crate::backend::Server;
 
 const STEP: Duration = Duration::from_secs(20);
 
+/// Methods of a service that send a request, or a stream of them, and nothing else: no client
+/// library may come between a check and the protocol.
+macro_rules! service {
+    ($service:ident, $name:literal:
+     $($method:ident = $rpc:literal ($ask:ty) -> $reply:ty),*
+     $(; $stream:ident = $stream_rpc:literal ($stream_ask:ty) -> $stream_reply:ty)?) => {
+        pub(crate) struct $service(Grpc<Channel>);
+
+        impl $service {
+            $(pub(crate) async fn $method(&mut self, ask: $ask) -> Result<Response<$reply>, Status> {
+                let path = PathAndQuery::from_static(concat!("/etcdserverpb.", $name, "/", $rpc));
+                self.0.ready().await.unwrap();
+                let codec = ProstCodec::<$ask, $reply>::default();
+                self.0.unary(Request::new(ask), path, codec).await
+            })*
+
+            $(pub(crate) async fn $stream(
+                &mut self,
+                asks: impl Stream<Item = $stream_ask> + Send + 'static,
+            ) -> Result<Response<Streaming<$stream_reply>>, Status> {
+                let path =
+                    PathAndQuery::from_static(concat!("/etcdserverpb.", $name, "/", $stream_rpc));
+                self.0.ready().await.unwrap();
+                let codec = ProstCodec::<$stream_ask, $stream_reply>::default();
+                self.0.streaming(Request::new(asks), path, codec).await
+            })?
+        }
+    };
+}
+
+service!(Lease, "Lease":
+    lease_grant = "LeaseGrant"(LeaseGrantRequest) -> LeaseGrantResponse,
+    lease_revoke = "LeaseRevoke"(LeaseRevokeRequest) -> LeaseRevokeResponse,
+    lease_time_to_live = "LeaseTimeToLive"(LeaseTimeToLiveRequest) -> LeaseTimeToLiveResponse,
+    lease_leases = "LeaseLeases"(LeaseLeasesRequest) -> LeaseLeasesResponse;
+    lease_keep_alive = "LeaseKeepAlive"(LeaseKeepAliveRequest) -> LeaseKeepAliveResponse);
+service!(Watch, "Watch": ; watch = "Watch"(WatchRequest) -> WatchResponse);
+service!(Kv, "KV":
+    range = "Range"(RangeRequest) -> RangeResponse,
+    put = "Put"(PutRequest) -> PutResponse,
+    delete_range = "DeleteRange"(DeleteRangeRequest) -> DeleteRangeResponse,
+    txn = "Txn"(TxnRequest) -> TxnResponse,
+    compact = "Compact"(CompactionRequest) -> CompactionResponse);
+
 pub(crate) struct Wire {
-    pub(crate) kv: KvClient<Channel>,
-    pub(crate) lease: LeaseClient<Channel>,
-    watch: WatchClient<Channel>,
+    pub(crate) kv: Kv,
+    pub(crate) lease: Lease,
+    watch: Watch,
 }
 
 impl Wire {
@@ -33,9 +82,9 @@ impl Wire {
             .await
             .unwrap();
         Self {
-            kv: KvClient::new(channel.clone()),
-            lease: LeaseClient::new(channel.clone()),
-            watch: WatchClient::new(channel),
+            kv: Kv(Grpc::new(channel.clone())),
+            lease: Lease(Grpc::new(channel.clone())),
+            watch: Watch(Grpc::new(channel)),
         }
     }
 
