@@ -16,9 +16,10 @@ struct Need {
     purpose: &'static str,
 }
 
-const NEEDS: [Need; 11] = [
+const NEEDS: [Need; 12] = [
     need("gcc", &["cc", "gcc"], "linking"),
     need("libc6-dev", &["/usr/include/stdio.h"], "linking"),
+    need("protobuf-compiler", &["protoc"], "building the store client"),
     need("iproute2", &["ip"], "network tests"),
     need("dpdk-dev", &["dpdk-testpmd"], "the memif contract tests"),
     need("etcd-server", &["etcd"], "the store contract tests"),
