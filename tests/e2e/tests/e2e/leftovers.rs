@@ -48,8 +48,11 @@ fn check(test: &str, end: impl FnOnce(Lab)) {
     assert!(!mounts.contains("weft"), "{mounts}");
     let sockets = fs::read_to_string("/proc/net/unix").unwrap();
     assert!(!sockets.contains("/run/weft-lab/"), "{sockets}");
-    let output = weft(&["lab", "status", "--name", &name]);
-    assert!(String::from_utf8_lossy(&output.stderr).contains("is not running"));
+    netns::eventually(
+        "nobody believes that the lab runs",
+        || String::from_utf8_lossy(&weft(&["lab", "status", "--name", &name]).stderr).into_owned(),
+        |said| said.contains("is not running"),
+    );
 }
 
 #[test]
