@@ -42,8 +42,13 @@ pub(crate) struct Run {
     /// Use the programs that are there, build none
     #[arg(long)]
     pub(crate) no_build: bool,
-    /// Niceness of everything measured, so that a busy machine disturbs less; 0 is as usual
-    #[arg(long, default_value_t = -20, allow_negative_numbers = true, value_name = "N")]
+    /// Niceness of everything measured; -20 lets a busy machine disturb less, and the measurement disturb more
+    #[arg(
+        long,
+        default_value_t = 0,
+        allow_negative_numbers = true,
+        value_name = "N"
+    )]
     pub(crate) nice: i32,
 }
 

@@ -369,14 +369,14 @@ fn read_in_place(rx: &mut RxQueue) -> anyhow::Result<usize> {
 
 /// Buffers of a receiver that keeps what it gets.
 struct Pool {
-    buffers: Vec<Box<[u8; BUFFER]>>,
+    buffers: Vec<[u8; BUFFER]>,
     next: usize,
 }
 
 impl Pool {
     fn new() -> Self {
         Self {
-            buffers: (0..BUFFERS).map(|_| Box::new([0; BUFFER])).collect(),
+            buffers: vec![[0; BUFFER]; BUFFERS],
             next: 0,
         }
     }

@@ -13,6 +13,8 @@ use crate::process::{PATIENCE, Place};
 
 pub(crate) const PROGRAM: &str = "dpdk-testpmd";
 const SHOW: &[u8] = b"show port stats 0\n";
+/// What it says when its ports are up.
+const FORWARDING: &str = "packet forwarding - ports=";
 /// Let rings fill and clocks rise before anything is counted.
 pub(crate) const WARM_UP: Duration = Duration::from_millis(200);
 
@@ -31,7 +33,7 @@ pub(crate) struct Testpmd {
 }
 
 impl Testpmd {
-    /// Starts it; both its main thread and its forwarding core are pinned to `core`.
+    /// Starts it and waits until it forwards: a client that comes earlier is turned away, and DPDK's may stay away. Both its main thread and its forwarding core are pinned to `core`.
     pub(crate) fn start(
         core: usize,
         role: Role,
@@ -40,7 +42,9 @@ impl Testpmd {
     ) -> anyhow::Result<Self> {
         let run_dir = socket.parent().context("a socket lies in a directory")?;
         let core = core.min(crate::host::cores().saturating_sub(1));
-        let mut command = Place::core(core).command(None, PROGRAM);
+        // Else answers stay in its buffer until it ends.
+        let mut command = Place::core(core).command(None, "stdbuf");
+        command.args(["-oL", PROGRAM]);
         command.arg(format!("--lcores=0@{core},1@{core}"));
         command.args([
             "--no-huge",
@@ -94,11 +98,13 @@ impl Testpmd {
                 text.push('\n');
             }
         });
-        Ok(Self {
+        let mut testpmd = Self {
             child,
             stdin,
             output,
-        })
+        };
+        testpmd.until("start", |text| text.contains(FORWARDING).then_some(()))?;
+        Ok(testpmd)
     }
 
     /// Millions of frames it receives in a second, over `time` from when they flow.
@@ -118,25 +124,30 @@ impl Testpmd {
     }
 
     fn show(&mut self) -> anyhow::Result<PortStats> {
-        let before = self.shown().len();
+        let before = self.look(parse).len();
         self.stdin.write_all(SHOW).context("ask testpmd")?;
+        self.until("answer", |text| parse(text).get(before).copied())
+    }
+
+    /// Waits until something is found in its output.
+    fn until<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> anyhow::Result<T> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            if let Some(last) = self.shown().get(before..).and_then(<[PortStats]>::last) {
-                return Ok(*last);
+            if let Some(found) = self.look(&find) {
+                return Ok(found);
             }
             if let Some(status) = self.child.try_wait()? {
                 bail!("`{PROGRAM}` ended ({status})");
             }
             if Instant::now() > deadline {
-                bail!("`{PROGRAM}` does not answer");
+                bail!("`{PROGRAM}` does not {what}");
             }
             std::thread::sleep(Duration::from_millis(1));
         }
     }
 
-    fn shown(&self) -> Vec<PortStats> {
-        parse(&self.output.lock().unwrap_or_else(PoisonError::into_inner))
+    fn look<T>(&self, find: impl Fn(&str) -> T) -> T {
+        find(&self.output.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

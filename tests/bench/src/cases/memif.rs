@@ -23,7 +23,7 @@ pub(super) fn run(setting: &Setting) -> CaseReport {
         title: "memif point to point, one direction".into(),
         method: vec![
             "Two processes, the sender (memif client) on core 0, the receiver (memif server) on core 1; one queue, 1024 slots, bursts of 32.".into(),
-            "The receiver counts, by its own clock, after a warm-up. testpmd: `txonly` to `rxonly`, `--no-huge`, main thread and forwarding core on one CPU.".into(),
+            "The receiver counts, by its own clock, after a warm-up. Both sides poll: on a busy machine the figures are those of its scheduler. testpmd: `txonly` to `rxonly`, `--no-huge`, main thread and forwarding core on one CPU.".into(),
             "`copied out`: each frame is copied to a private buffer on both sides, as DPDK's driver does. `in place`: the receiver reads 64 bytes of headers where they lie. `zero copy`: the sender's buffers lie in shared memory, it writes 42 bytes of headers into each as testpmd does.".into(),
         ],
         ..CaseReport::default()
