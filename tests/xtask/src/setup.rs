@@ -19,7 +19,11 @@ struct Need {
 const NEEDS: [Need; 12] = [
     need("gcc", &["cc", "gcc"], "linking"),
     need("libc6-dev", &["/usr/include/stdio.h"], "linking"),
-    need("protobuf-compiler", &["protoc"], "building the store client"),
+    need(
+        "protobuf-compiler",
+        &["protoc"],
+        "building the store client",
+    ),
     need("iproute2", &["ip"], "network tests"),
     need("dpdk-dev", &["dpdk-testpmd"], "the memif contract tests"),
     need("etcd-server", &["etcd"], "the store contract tests"),

@@ -10,11 +10,16 @@ const LIB_LINES_MAX: usize = 120;
 const MAIN_LINES_MAX: usize = 40;
 
 /// Where `unsafe` may be; each file opens with its charter and `#![expect(unsafe_code, ...)]`.
-const UNSAFE_FENCE: [&str; 3] = [
+const UNSAFE_FENCE: [&str; 5] = [
     "host/memif-rs/src/sys",
     "host/vswitch-io/src/device",
+    "host/vswitch/tests/allocations.rs",
     "host/wasm-host/src",
+    "sdk/weft-sdk/src/guest",
 ];
+
+/// Generated code, held to its source by a drift test.
+const GENERATED: [&str; 1] = ["sdk/weft-sdk/src/bindings"];
 
 #[derive(Debug, Default)]
 pub(super) struct Summary {
@@ -47,6 +52,9 @@ pub(super) fn check(
             let shown = file.strip_prefix(root).unwrap_or(file);
             summary.files += 1;
             summary.lines += text.lines().count();
+            if GENERATED.iter().any(|folder| shown.starts_with(folder)) {
+                continue;
+            }
             summary.unsafe_count += check_unsafe(shown, &text, breaches);
             check_size(shown, &text, breaches);
             if member.roots.contains(file) {
@@ -139,7 +147,13 @@ fn check_unsafe(shown: &Path, text: &str, breaches: &mut Vec<String>) -> usize {
     if !UNSAFE_FENCE.iter().any(|fence| shown.starts_with(fence)) {
         breaches.push(format!("{}: `unsafe` outside its fence", shown.display()));
     }
-    if !text.contains("#![expect(unsafe_code") && !text.contains("#![expect(\n    unsafe_code") {
+    // The attribute may stand in the parent module and cover its folder.
+    let inside = shown
+        .parent()
+        .is_some_and(|p| UNSAFE_FENCE.iter().any(|f| p == Path::new(f)));
+    let expected =
+        text.contains("#![expect(unsafe_code") || text.contains("#![expect(\n    unsafe_code");
+    if !expected && !inside {
         breaches.push(format!(
             "{}: `unsafe` without `#![expect(unsafe_code, reason = ..)]`",
             shown.display()
