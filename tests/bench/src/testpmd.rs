@@ -33,7 +33,7 @@ pub(crate) struct Testpmd {
 }
 
 impl Testpmd {
-    /// Starts it and waits until it forwards: a client that comes earlier is turned away, and DPDK's may stay away. Both its main thread and its forwarding core are pinned to `core`.
+    /// Starts it. A server is waited for: a client that comes too early is turned away, and DPDK's stays away. Both its main thread and its forwarding core are pinned to `core`.
     pub(crate) fn start(
         core: usize,
         role: Role,
@@ -55,9 +55,9 @@ impl Testpmd {
             "--no-telemetry",
         ]);
         command.arg(format!("--file-prefix=weft-bench-{core}"));
-        let role = role.name();
         command.arg(format!(
-            "--vdev=net_memif0,role={role},socket={},socket-abstract=no,id=0,rsize=10",
+            "--vdev=net_memif0,role={},socket={},socket-abstract=no,id=0,rsize=10",
+            role.name(),
             socket.display()
         ));
         command.args([
@@ -103,7 +103,9 @@ impl Testpmd {
             stdin,
             output,
         };
-        testpmd.until("start", |text| text.contains(FORWARDING).then_some(()))?;
+        if role == Role::Server {
+            testpmd.until("start", |text| text.contains(FORWARDING).then_some(()))?;
+        }
         Ok(testpmd)
     }
 
