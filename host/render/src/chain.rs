@@ -2,7 +2,19 @@
 //!
 //! A chain of N hops has N+1 segments. The first and the last are bridge domains with an *end* (a
 //! loopback as BVI) on each node that has pods of that side; the ones between are wires. Segments
-//! cross nodes in VXLAN tunnels of their own VNI. Bridge domains forward by static entries alone.
+//! cross nodes in VXLAN tunnels of their own VNI.
+//!
+//! Bridge domains neither learn nor flood: they know the MAC addresses of the ends, and nothing else
+//! passes. So a CNF is a bump in the wire: what it forwards keeps the Ethernet addresses with which
+//! it came (its answers swap them), and frames of its own making to any other address, broadcasts
+//! among them, go nowhere and are counted as drops. In return no CNF can attract the traffic of
+//! another by speaking first, nor cause a loop.
+//!
+//! When all hops are here and bypassed, traffic between an entry and an exit of this node is not
+//! steered: straight is where a chain without hops leads. That of other nodes, which cannot see the
+//! hops, is still relayed. One case is left to the controller, which sees the hop states: while both
+//! sides have ends here and elsewhere, symmetric answers from elsewhere to sources of this node find
+//! no way in, because one bridge domain has one BVI.
 
 mod steering;
 mod wiring;
@@ -12,7 +24,7 @@ use std::net::IpAddr;
 use model::rendered::HopState;
 use model::{ChainEnd, NodeName, OnFailure, RenderedChain, RenderedHop, Segment};
 
-use crate::facts::Facts;
+use crate::facts::{Facts, LocalPod};
 use crate::object::{Device, IfTag, Objects};
 use crate::pod;
 
@@ -20,13 +32,22 @@ use crate::pod;
 pub fn chain(facts: &Facts, chain: &RenderedChain) -> Objects {
     let view = View { facts, chain };
     let mut objects = Objects::new();
-    if chain.hops.is_empty() || chain.segments.len() != chain.hops.len() + 1 {
+    if !view.is_whole() {
         return objects;
     }
     view.ends(&mut objects);
     view.wire(&mut objects);
     view.steer(&mut objects);
     objects
+}
+
+/// What the classifiers of all `chains` drop of the pods here: one access list a pod.
+///
+/// It takes all chains at once because the first list on an interface that has a matching rule
+/// decides, and a list has to permit what it does not drop. Chains are asked in the order given.
+pub fn drops<'a>(facts: &Facts, chains: impl IntoIterator<Item = &'a RenderedChain>) -> Objects {
+    let views = chains.into_iter().map(|chain| View { facts, chain });
+    steering::drops(views.filter(View::is_whole))
 }
 
 /// What this node sees of the hops that run on it, by hop name.
@@ -53,13 +74,28 @@ struct View<'a> {
 }
 
 /// Which end segment.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Side {
     Entry,
     Exit,
 }
 
+impl Side {
+    const fn other(self) -> Self {
+        match self {
+            Self::Entry => Self::Exit,
+            Self::Exit => Self::Entry,
+        }
+    }
+}
+
 impl<'a> View<'a> {
+    /// Has at least a hop, and a segment on each side of every hop.
+    fn is_whole(&self) -> bool {
+        let hops = self.chain.hops.len();
+        hops > 0 && self.chain.segments.len() == hops + 1
+    }
+
     fn is_here(&self, node: &NodeName) -> bool {
         self.facts.node == *node
     }
@@ -101,6 +137,12 @@ impl<'a> View<'a> {
         self.side_ends(side).iter().find(|e| self.is_here(&e.node))
     }
 
+    /// Containers of this node behind an end.
+    fn local_pods(&self, end: &'a ChainEnd) -> impl Iterator<Item = &'a LocalPod> + use<'a> {
+        let facts = self.facts;
+        end.pods.iter().filter_map(|p| facts.local_pod(&p.pod))
+    }
+
     /// The loopback of this node's end.
     fn end_tag(&self, side: Side) -> IfTag {
         IfTag::new(&format!("end/{}", self.vni(self.side_segment(side))))
@@ -126,6 +168,12 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Every hop is on this node and bypassed.
+    fn is_bypassed_whole(&self) -> bool {
+        let mut hops = self.chain.hops.iter();
+        hops.all(|hop| self.is_here(&hop.node) && self.hop_state(hop).bypassed)
+    }
+
     /// The tunnel of a segment to another node, and how it is made; `None` while the way to that
     /// node is not known.
     fn tunnel(&self, segment: usize, to: &NodeName) -> Option<(IfTag, Device)> {
@@ -146,3 +194,6 @@ fn pod_addresses(end: &ChainEnd) -> Vec<IpAddr> {
     all.filter(|a| a.is_ipv4() == end.address.is_ipv4())
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,6 +96,14 @@ fn doomed(desired: &Objects, observed: &Objects, keys: &BTreeSet<Key>) -> BTreeS
 const fn can_be_leaned_on(key: &Key) -> bool {
     matches!(
         key,
-        Key::MemifSocket(_) | Key::Acl(_) | Key::Interface(_) | Key::Bridge(_) | Key::Policy(_)
+        Key::MemifSocket(_)
+            | Key::Acl(_)
+            | Key::Interface(_)
+            | Key::Bridge(_)
+            | Key::L2(_)
+            | Key::Policy(_)
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ pub mod node;
 pub mod object;
 pub mod plan;
 pub mod pod;
+#[cfg(test)]
+mod test_support;
 mod text;
 
 pub use diff::{Op, diff, diff_keys};

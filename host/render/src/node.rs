@@ -132,3 +132,6 @@ pub fn peer(facts: &Facts, peer: &NodeRecord) -> Objects {
     ]);
     objects
 }
+
+#[cfg(test)]
+mod tests;

@@ -211,7 +211,9 @@ impl Object {
             Self::L2(L2::Bridge { id, .. }) => needs.push(Key::Bridge(*id)),
             Self::L2(L2::Xconnect { to }) => needs.push(interface(to)),
             Self::Unnumbered { lender } => needs.push(interface(lender)),
-            Self::MacEntry { interface: tag } => needs.push(interface(tag)),
+            Self::MacEntry { interface: tag } => {
+                needs.extend([interface(tag), Key::L2(tag.clone())]);
+            }
             Self::Route { interface: tag, .. } => needs.push(interface(tag)),
             Self::Policy {
                 acl,
@@ -230,51 +232,19 @@ impl Object {
         needs
     }
 
-    /// Whether the dataplane can change `self` into `target` in place.
+    /// Whether the dataplane can change `self` into `target` in place. A member of a bridge domain
+    /// cannot: as it leaves, its MAC entries go too.
     pub fn can_become(&self, target: &Self) -> bool {
         match (self, target) {
             (Self::Interface { device, .. }, Self::Interface { device: wanted, .. }) => {
                 device == wanted
             }
             (Self::Acl { .. }, Self::Acl { .. })
-            | (Self::L2(_), Self::L2(_))
+            | (Self::L2(L2::Xconnect { .. }), Self::L2(L2::Xconnect { .. }))
             | (Self::Neighbour { .. }, Self::Neighbour { .. })
             | (Self::MacEntry { .. }, Self::MacEntry { .. })
             | (Self::Route { .. }, Self::Route { .. }) => true,
             _ => self == target,
-        }
-    }
-}
-
-impl Device {
-    /// Whether both would occupy the same thing: the same loopback number, tunnel key, host
-    /// device or memif id. Only one of them can exist.
-    pub fn is_same_place(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Loopback { instance: a, .. }, Self::Loopback { instance: b, .. }) => a == b,
-            (
-                Self::Tap {
-                    netns: a,
-                    host_name: b,
-                    ..
-                },
-                Self::Tap {
-                    netns: c,
-                    host_name: d,
-                    ..
-                },
-            ) => (a, b) == (c, d),
-            (
-                Self::Memif {
-                    socket: a, id: b, ..
-                },
-                Self::Memif {
-                    socket: c, id: d, ..
-                },
-            ) => (a, b) == (c, d),
-            (Self::AfPacket { host_name: a, .. }, Self::AfPacket { host_name: b, .. }) => a == b,
-            (Self::Vxlan { .. }, Self::Vxlan { .. }) => self == other,
-            _ => false,
         }
     }
 }

@@ -14,6 +14,8 @@ pub enum Part {
     /// A container.
     Pod(String),
     Chain(ObjectName),
+    /// What classifiers drop, of all chains.
+    Drops,
 }
 
 /// All desired objects. Parts own disjoint keys.

@@ -93,3 +93,6 @@ fn device(facts: &Facts, pod: &LocalPod, interface: &PodInterface) -> Device {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

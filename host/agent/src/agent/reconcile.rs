@@ -62,6 +62,7 @@ impl Agent {
                     .map(|chain| render::chain::chain(facts, chain))
                     .unwrap_or_default()
             }
+            Part::Drops => render::chain::drops(facts, self.chains.values()),
         };
         let changed = self.plan.replace(part, objects);
         self.dirty.extend(changed);
@@ -72,7 +73,8 @@ impl Agent {
         let peers = self.facts.nodes.keys().cloned().map(Part::Peer);
         let pods = self.facts.pods.keys().cloned().map(Part::Pod);
         let chains = self.chains.keys().cloned().map(Part::Chain);
-        let now = std::iter::once(Part::Base)
+        let now = [Part::Base, Part::Drops]
+            .into_iter()
             .chain(peers)
             .chain(pods)
             .chain(chains);
@@ -86,7 +88,7 @@ impl Agent {
     pub(super) fn touch_peers(&mut self) {
         let known = self.plan.parts().filter_map(|part| match part {
             Part::Peer(name) => Some(name.clone()),
-            Part::Base | Part::Pod(_) | Part::Chain(_) => None,
+            Part::Base | Part::Pod(_) | Part::Chain(_) | Part::Drops => None,
         });
         let names: BTreeSet<NodeName> = known.chain(self.facts.nodes.keys().cloned()).collect();
         for name in names {
@@ -97,12 +99,13 @@ impl Agent {
     pub(super) fn touch_chains(&mut self) {
         let known = self.plan.parts().filter_map(|part| match part {
             Part::Chain(name) => Some(name.clone()),
-            Part::Base | Part::Pod(_) | Part::Peer(_) => None,
+            Part::Base | Part::Pod(_) | Part::Peer(_) | Part::Drops => None,
         });
         let names: BTreeSet<_> = known.chain(self.chains.keys().cloned()).collect();
         for name in names {
             self.touch(Part::Chain(name));
         }
+        self.touch(Part::Drops);
         self.publish_hop_states();
     }
 
@@ -115,6 +118,9 @@ impl Agent {
             .filter(|(_, c)| pod.is_none_or(|p| render::chain::concerns(c, p)))
             .map(|(name, _)| name.clone())
             .collect();
+        if !concerned.is_empty() {
+            self.touch(Part::Drops);
+        }
         for name in concerned {
             self.touch(Part::Chain(name));
         }

@@ -98,6 +98,7 @@ impl Agent {
                 let name = chain.chain.clone();
                 self.chains.insert(name.clone(), chain);
                 self.touch(Part::Chain(name));
+                self.touch(Part::Drops);
                 self.publish_hop_states();
             }),
             Mirrored::Pods => record::decode::<PodRecord>(&kv.key, &kv.value).map(|pod| {
@@ -152,6 +153,7 @@ impl Agent {
             Some(Key::RenderedChain(name)) => {
                 self.chains.remove(&name);
                 self.touch(Part::Chain(name));
+                self.touch(Part::Drops);
                 self.publish_hop_states();
             }
             Some(Key::Pod(name)) => drop(self.pod_records.remove(&name)),

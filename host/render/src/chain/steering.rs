@@ -1,10 +1,12 @@
 //! Which packets enter the chain: access lists and forwarding policies on the pods' interfaces.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use model::{ChainEnd, FlowAction, FlowMatch, FlowRule, PortRange, ReturnPath};
 
+use crate::facts::LocalPod;
 use crate::node::{mesh, uplink};
 use crate::object::{AclRule, AclTag, IfTag, Key, Object, Objects};
 use crate::pod;
@@ -18,12 +20,15 @@ const RETURN_PRIORITY: u32 = 20;
 
 impl View<'_> {
     pub(super) fn steer(&self, objects: &mut Objects) {
-        if let Some(entry) = self.local_end(Side::Entry) {
+        let (entry, exit) = (self.local_end(Side::Entry), self.local_end(Side::Exit));
+        if entry.is_some() && exit.is_some() && self.is_bypassed_whole() {
+            return;
+        }
+        if let Some(entry) = entry {
             let sources = self.pod_interfaces(entry);
             self.steer_to(objects, Side::Exit, &sources, FORWARD_PRIORITY);
-            self.drop_on(objects, entry, &sources);
         }
-        if let Some(exit) = self.local_end(Side::Exit)
+        if let Some(exit) = exit
             && self.chain.return_path == ReturnPath::Symmetric
         {
             let sources = if self.chain.open_destination {
@@ -37,10 +42,7 @@ impl View<'_> {
 
     /// Sends what `on` receive and the rules choose to the ends of side `to`.
     fn steer_to(&self, objects: &mut Objects, to: Side, on: &[IfTag], priority: u32) {
-        let from = match to {
-            Side::Entry => Side::Exit,
-            Side::Exit => Side::Entry,
-        };
+        let from = to.other();
         let Some(here) = self.local_end(from) else {
             return;
         };
@@ -54,7 +56,8 @@ impl View<'_> {
                 Object::Neighbour { mac: end.mac },
             );
             let rules = self.rules(to, end, |action| action == FlowAction::EnterChain);
-            if !rules.iter().any(|r| r.permit) || on.is_empty() {
+            let rules = up_to_last(rules, true);
+            if rules.is_empty() || on.is_empty() {
                 continue;
             }
             let policy = policy_id(self.vni(0), to, end);
@@ -76,26 +79,14 @@ impl View<'_> {
         }
     }
 
-    /// Denies what the rules drop; everything else passes.
-    fn drop_on(&self, objects: &mut Objects, entry: &ChainEnd, on: &[IfTag]) {
-        let is_drop = |r: &FlowRule| r.action == FlowAction::Drop;
-        if !self.chain.rules.iter().any(is_drop) || on.is_empty() {
-            return;
-        }
+    /// The rules that drop, with those that come before and so exempt from them.
+    fn drop_rules(&self, entry: &ChainEnd) -> Vec<AclRule> {
         let exits = self.side_ends(Side::Exit).iter();
-        let mut rules: Vec<AclRule> = exits
+        let rules = exits
             .filter(|e| e.address.is_ipv4() == entry.address.is_ipv4())
             .flat_map(|exit| self.rules(Side::Exit, exit, |action| action != FlowAction::Drop))
             .collect();
-        rules.extend([true, false].map(permit_all));
-        let acl = AclTag::new(&format!("chain/{}/drop", self.vni(0)));
-        objects.insert(Key::Acl(acl.clone()), Object::Acl { rules });
-        for interface in on {
-            objects.insert(
-                Key::AclBinding(interface.clone(), acl.clone()),
-                Object::AclBinding,
-            );
-        }
+        up_to_last(rules, false)
     }
 
     /// The chain's rules for packets to one end, each for each address behind it.
@@ -132,8 +123,7 @@ impl View<'_> {
 
     /// Interfaces on which the pods behind a local end send.
     fn pod_interfaces(&self, end: &ChainEnd) -> Vec<IfTag> {
-        let pods = end.pods.iter().filter_map(|p| self.facts.local_pod(&p.pod));
-        pods.flat_map(routed_interfaces).collect()
+        self.local_pods(end).flat_map(routed_interfaces).collect()
     }
 
     /// Interfaces on which answers of an open destination arrive: all but the sources' own.
@@ -149,7 +139,43 @@ impl View<'_> {
     }
 }
 
-fn routed_interfaces(local: &crate::facts::LocalPod) -> Vec<IfTag> {
+/// The access lists that drop, one for each local source pod of any chain with such rules.
+pub(super) fn drops<'a>(chains: impl Iterator<Item = View<'a>>) -> Objects {
+    let mut lists: BTreeMap<&str, (Vec<AclRule>, &LocalPod)> = BTreeMap::new();
+    for view in chains {
+        let Some(entry) = view.local_end(Side::Entry) else {
+            continue;
+        };
+        let rules = view.drop_rules(entry);
+        if rules.is_empty() {
+            continue;
+        }
+        for local in view.local_pods(entry) {
+            let id = local.container_id.as_str();
+            let list = lists.entry(id).or_insert_with(|| (Vec::new(), local));
+            list.0.extend_from_slice(&rules);
+        }
+    }
+    let mut objects = Objects::new();
+    for (id, (mut rules, local)) in lists {
+        rules.extend([true, false].map(permit_all));
+        let acl = AclTag::new(&format!("drop/{:016x}", fnv(&[id])));
+        for interface in routed_interfaces(local) {
+            objects.insert(Key::AclBinding(interface, acl.clone()), Object::AclBinding);
+        }
+        objects.insert(Key::Acl(acl), Object::Acl { rules });
+    }
+    objects
+}
+
+/// Cuts off what comes after the last rule of this verdict: it would only decide for others.
+fn up_to_last(mut rules: Vec<AclRule>, permit: bool) -> Vec<AclRule> {
+    let last = rules.iter().rposition(|r| r.permit == permit);
+    rules.truncate(last.map_or(0, |last| last + 1));
+    rules
+}
+
+fn routed_interfaces(local: &LocalPod) -> Vec<IfTag> {
     let routed = local.interfaces.iter().filter(|i| !i.addresses.is_empty());
     routed
         .map(|i| pod::tag(&local.container_id, &i.name))

@@ -1,9 +1,14 @@
 //! Which interface leads to which, around hops that fail open.
+//!
+//! A bypassed hop's two neighbours are joined where they are: in the bridge domain of the end segment
+//! if one of them is that, else as a wire. When every hop is bypassed here, both neighbours are
+//! bridge domains. Each may have a BVI and a bridge domain has one at most, so they stay two, and
+//! the tunnels of both move into one of them, the *hub*.
 
-use crate::node::TUNNELS;
+use model::{MacAddr, NodeName, RenderedHop};
+
 use crate::object::{Device, IfTag, Key, L2, Object, Objects};
-use crate::text::{digest, host};
-use model::{MacAddr, RenderedHop};
+use crate::text::host;
 
 use super::{Side, View};
 
@@ -16,17 +21,13 @@ enum Point {
     Bridge(Side),
 }
 
-impl std::fmt::Debug for Side {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Entry => "entry",
-            Self::Exit => "exit",
-        })
+/// Split-horizon group of the tunnels to the ends of one side: those do not talk to each other.
+const fn group(side: Side) -> u8 {
+    match side {
+        Side::Entry => 1,
+        Side::Exit => 2,
     }
 }
-
-/// Memif sockets above this are wires between two bridge domains of one chain.
-const WIRE_SOCKETS: u32 = 1 << 31;
 
 impl View<'_> {
     /// Bridge domains, ends, and the tunnels between them and the hop that they lead to.
@@ -59,14 +60,15 @@ impl View<'_> {
                 self.join_bridge(objects, side, tag, true, 0);
             }
             if is_hop_here {
+                let bridge = self.hub().unwrap_or(side);
                 for end in self.side_ends(side) {
                     if let Some(tunnel) = self.add_tunnel(objects, segment, &end.node) {
-                        self.join_bridge(objects, side, tunnel.clone(), false, TUNNELS);
-                        self.add_mac(objects, side, end.mac, tunnel);
+                        self.join_bridge(objects, bridge, tunnel.clone(), false, group(side));
+                        self.add_mac(objects, bridge, end.mac, tunnel);
                     }
                 }
             } else if let Some(tunnel) = self.add_tunnel(objects, segment, &hop.node) {
-                self.join_hop(objects, side, tunnel, TUNNELS);
+                self.join_hop(objects, side, tunnel, group(side));
             }
         }
     }
@@ -87,9 +89,6 @@ impl View<'_> {
                 let port = self.port(hop, port).map(Point::Interface);
                 self.join(objects, port, far);
             }
-        }
-        if self.may_need_wire() {
-            self.add_wire(objects);
         }
     }
 
@@ -127,21 +126,14 @@ impl View<'_> {
             | (Some(Point::Bridge(side)), Some(Point::Interface(port))) => {
                 self.join_hop(objects, side, port, 0);
             }
-            (Some(Point::Bridge(_)), Some(Point::Bridge(_))) => {
-                self.join_hop(objects, Side::Entry, self.wire_tag(Side::Entry), 0);
-                self.join_hop(objects, Side::Exit, self.wire_tag(Side::Exit), 0);
-            }
-            (None, _) | (_, None) => {}
+            // Two bridge domains: `ends` has brought their tunnels together in the hub.
+            (Some(Point::Bridge(_)), Some(Point::Bridge(_))) | (None, _) | (_, None) => {}
         }
     }
 
     /// Makes `port` the way from an end's bridge domain into the chain.
     fn join_hop(&self, objects: &mut Objects, side: Side, port: IfTag, group: u8) {
-        let far_side = match side {
-            Side::Entry => Side::Exit,
-            Side::Exit => Side::Entry,
-        };
-        for end in self.side_ends(far_side) {
+        for end in self.side_ends(side.other()) {
             self.add_mac(objects, side, end.mac, port.clone());
         }
         self.join_bridge(objects, side, port, false, group);
@@ -158,12 +150,7 @@ impl View<'_> {
         objects.insert(Key::MacEntry(bridge, mac), Object::MacEntry { interface });
     }
 
-    fn add_tunnel(
-        &self,
-        objects: &mut Objects,
-        segment: usize,
-        to: &model::NodeName,
-    ) -> Option<IfTag> {
+    fn add_tunnel(&self, objects: &mut Objects, segment: usize, to: &NodeName) -> Option<IfTag> {
         if self.is_here(to) {
             return None;
         }
@@ -172,34 +159,23 @@ impl View<'_> {
         Some(tag)
     }
 
-    /// Both end segments meet here if all hops are bypassed: then a wire joins their bridge domains,
-    /// which cannot be one because each may have a BVI. It is made before it is needed.
-    fn may_need_wire(&self) -> bool {
-        let is_open = |h: &RenderedHop| h.on_failure == model::OnFailure::FailOpen;
-        let hops = &self.chain.hops;
-        hops.iter().all(|h| self.is_here(&h.node) && is_open(h))
-    }
-
-    fn wire_tag(&self, side: Side) -> IfTag {
-        IfTag::new(&format!("wire/{}/{side:?}", self.vni(0)))
-    }
-
-    /// A memif of the dataplane to itself.
-    fn add_wire(&self, objects: &mut Objects) {
-        let (vni, node) = (self.vni(0), &self.facts.node);
-        let path = format!("abstract:weft-{node}-{vni}");
-        for (side, number) in [(Side::Entry, 0), (Side::Exit, 1)] {
-            let tag = self.wire_tag(side);
-            let socket = WIRE_SOCKETS | (vni << 1) | number;
-            let path = path.clone();
-            let device = Device::Memif {
-                socket,
-                id: 0,
-                is_master: side == Side::Entry,
-                mac: MacAddr(digest(0x02, &[node.as_str(), tag.as_str()])),
-            };
-            objects.insert(Key::MemifSocket(socket), Object::MemifSocket { path });
-            objects.insert(Key::Interface(tag), Object::interface(device));
+    /// The bridge domain that all tunnels join while every hop is here and bypassed: the one whose
+    /// BVI others need. If there are both BVIs, only those beyond a tunnel do: nothing is steered
+    /// from one to the other on this node.
+    fn hub(&self) -> Option<Side> {
+        if !self.is_bypassed_whole() {
+            return None;
         }
+        let has_far_entries = self
+            .chain
+            .entries
+            .iter()
+            .any(|end| !self.is_here(&end.node));
+        let ends = [Side::Entry, Side::Exit].map(|side| self.local_end(side).is_some());
+        Some(match ends {
+            [false, true] => Side::Exit,
+            [true, true] if has_far_entries => Side::Exit,
+            _ => Side::Entry,
+        })
     }
 }
