@@ -130,8 +130,9 @@ impl Lab {
 
     fn is_counted(&self) -> anyhow::Result<bool> {
         for pod in FUNCTIONS {
-            let mut command = Command::new(&self.weft);
-            command.args(["cnf", "stats", "--name", &self.name, "--pod", pod]);
+            // From inside: the path of its socket from outside may be longer than sockets have names.
+            let mut command = self.command("exec");
+            command.args([pod, "--", "weft", "cnf", "stats"]);
             let stats: Value =
                 serde_json::from_str(&output(&mut command)?).context("read the counters")?;
             let ports = stats
