@@ -10,7 +10,7 @@ use anyhow::Context;
 use tokio::sync::oneshot;
 
 use crate::config;
-use crate::plane::Loader;
+use crate::plane::{Loaded, Loader};
 use crate::worker::{Command, Handle};
 
 /// The function in service, and how to replace it.
@@ -51,6 +51,15 @@ impl Stamp {
             modified_ns: modified(&meta),
         })
     }
+}
+
+/// Reads the configuration and makes the function ready with it.
+pub(crate) fn load<L: Loader>(
+    loader: &L,
+    module: Option<&Path>,
+    config: Option<&Path>,
+) -> anyhow::Result<Loaded<L::Next>> {
+    loader.load(module, &config::read(config)?)
 }
 
 impl<L: Loader> Reloader<L> {
@@ -98,8 +107,7 @@ impl<L: Loader> Reloader<L> {
         let loader = Arc::clone(&self.loader);
         let (path, config_path) = (module.clone(), config.clone());
         let loaded = tokio::task::spawn_blocking(move || {
-            let config = config::read(config_path.as_deref())?;
-            loader.load(path.as_deref(), &config)
+            load(&*loader, path.as_deref(), config_path.as_deref())
         })
         .await
         .context("loading panicked")??;

@@ -9,6 +9,7 @@ use agent_api::cnf::runner_server::RunnerServer;
 use anyhow::Context;
 use memif_rs::{Address, Client, ClientConfig, Limits, Mode, Secret};
 use runtime::shutdown::Shutdown;
+use tokio::net::UnixListener;
 use tokio::sync::{Mutex, oneshot};
 use tokio_stream::wrappers::UnixListenerStream;
 use weft_sdk::{Port, PortId};
@@ -17,7 +18,7 @@ use crate::admin::Admin;
 use crate::args::CommonArgs;
 use crate::interfaces::{InterfaceEntry, Interfaces, MemifEntry, MemifMode};
 use crate::plane::{Loader, Plane};
-use crate::reload::Reloader;
+use crate::reload::{self, Reloader};
 use crate::worker::{Command, Control, Worker};
 
 /// How often the module and configuration files are looked at.
@@ -53,65 +54,65 @@ where
     P: Plane<Next = L::Next>,
 {
     let entries = Interfaces::memif_links(&args.interfaces)?;
-    let ports = ports(&entries);
-    let (loader, plane) = build(&ports)?;
+    let (loader, mut plane) = build(&ports(&entries))?;
+    // A link that is up says that the function serves: load it before any link is made.
+    let function = reload::load(&loader, module.as_deref(), args.config.as_deref())?;
+    plane.swap(function.next);
     let links = links(args, &entries, &plane)?;
     let (worker, handle) = Worker::new(plane, links, Instant::now())?;
-    let reloader = Reloader::new(
+    let mut reloader = Reloader::new(
         Arc::new(loader),
         handle.clone(),
         module,
         args.config.clone(),
     );
+    (reloader.name, reloader.digest) = (function.name, function.digest);
     let reactor = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("start the control thread")?;
-    let (ended, packet_end) = oneshot::channel();
-    let packets = std::thread::Builder::new()
-        .name("packets".to_owned())
-        .spawn(move || drop(ended.send(worker.run())))
-        .context("start the packet thread")?;
     let outcome = reactor.block_on(async {
-        let mut reloader = reloader;
-        reloader.reload(None, None).await?;
-        reloader.swaps = 0;
+        let listener = agent_api::listen(&args.admin)
+            .await
+            .with_context(|| format!("serve `{}`", args.admin.display()))?;
+        let (ended, packet_end) = oneshot::channel();
+        let packets = std::thread::Builder::new()
+            .name("packets".to_owned())
+            .spawn(move || drop(ended.send(worker.run())))
+            .context("start the packet thread")?;
         let admin = Admin {
             reloader: Arc::new(Mutex::new(reloader)),
             worker: handle.clone(),
         };
-        tokio::select! {
-            served = control(&args.admin, admin) => served,
+        let outcome = tokio::select! {
+            served = control(listener, admin) => served,
             end = packet_end => match end {
-                Ok(Ok(())) => anyhow::bail!("packet thread ended"),
+                Ok(Ok(())) => Err(anyhow::anyhow!("packet thread ended")),
                 Ok(Err(error)) => Err(error).context("packet thread failed"),
-                Err(_) => anyhow::bail!("packet thread panicked"),
+                Err(_) => Err(anyhow::anyhow!("packet thread panicked")),
             },
-        }
+        };
+        // A worker that has ended already takes no command.
+        let _stopped = handle.send(Command::Stop);
+        let _joined = packets.join();
+        outcome
     });
-    // A worker that has ended already takes no command.
-    let _stopped = handle.send(Command::Stop);
-    let _joined = packets.join();
+    // The socket of a runner that has ended would only mislead.
+    let _removed = std::fs::remove_file(&args.admin);
     outcome
 }
 
 /// Serves the socket and watches the files until a signal asks to end.
-async fn control<L: Loader>(socket: &std::path::Path, admin: Admin<L>) -> anyhow::Result<()> {
-    let listener = agent_api::listen(socket)
-        .await
-        .with_context(|| format!("serve `{}`", socket.display()))?;
+async fn control<L: Loader>(listener: UnixListener, admin: Admin<L>) -> anyhow::Result<()> {
     let reloader = Arc::clone(&admin.reloader);
     let shutdown = Shutdown::listen().context("listen for signals")?;
     let server = tonic::transport::Server::builder()
         .add_service(RunnerServer::new(admin))
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), shutdown.into_future());
-    let served = tokio::select! {
+    tokio::select! {
         served = server => served.context("serve the administration socket"),
         () = watch_files(reloader) => Ok(()),
-    };
-    // The socket of a runner that has ended would only mislead.
-    let _removed = std::fs::remove_file(socket);
-    served
+    }
 }
 
 async fn watch_files<L: Loader>(reloader: Arc<Mutex<Reloader<L>>>) {

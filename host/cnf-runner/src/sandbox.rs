@@ -13,6 +13,7 @@ use memif_rs::{
     ArenaConfig, ArenaRegion, BufferArena, BufferDesc, BurstError, Memory, Queues, ZeroCopyRx,
     ZeroCopyTx,
 };
+use sha2::{Digest, Sha256};
 use wasm_host::{
     EngineSet, Grants, Limits, ModuleFault, PacketInstance, PacketModule, Setup, Window,
 };
@@ -99,7 +100,7 @@ impl Loader for ModuleLoader {
         let bytes = std::fs::read(path).with_context(at)?;
         let module =
             PacketModule::load(&self.engines, &bytes, &Grants::default()).with_context(at)?;
-        let digest = module.digest().to_owned();
+        let digest = hex(&Sha256::digest(&bytes));
         let mut serving = Serving {
             instance: None,
             module,
@@ -397,6 +398,10 @@ impl Plane for ModulePlane {
     fn faults(&self) -> (u64, String) {
         (self.faults, self.last_fault.clone())
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 fn hand_over(old: &mut PacketInstance, new: &mut PacketInstance) -> Result<(), ModuleFault> {
