@@ -23,6 +23,8 @@ pub(crate) struct Scene {
     pods: Vec<(NodeName, LocalPod)>,
     /// Pods whose links are down.
     pub(crate) down: BTreeSet<String>,
+    /// Pods that are no longer attached.
+    pub(crate) gone: BTreeSet<String>,
 }
 
 pub(crate) fn scene(text: &str) -> Scene {
@@ -36,6 +38,7 @@ pub(crate) fn scene(text: &str) -> Scene {
         nodes,
         pods: Vec::new(),
         down: BTreeSet::new(),
+        gone: BTreeSet::new(),
     };
     for text in sources.iter().chain(&destinations).filter(|t| **t != "*") {
         scene.add_pod(text, &[]);
@@ -65,6 +68,11 @@ impl Scene {
         self
     }
 
+    pub(crate) fn with_gone(mut self, pods: &[&str]) -> Self {
+        self.gone = pods.iter().map(|p| (*p).to_owned()).collect();
+        self
+    }
+
     pub(crate) fn with_rules(mut self, rules: Vec<FlowRule>) -> Self {
         self.chain.rules = rules;
         self
@@ -90,7 +98,7 @@ impl Scene {
         let here: Vec<&LocalPod> = self
             .pods
             .iter()
-            .filter(|(node, _)| node == name)
+            .filter(|(node, pod)| node == name && !self.gone.contains(&pod.container_id))
             .map(|(_, pod)| pod)
             .collect();
         let up = here.iter().filter(|p| !self.down.contains(&p.container_id));
