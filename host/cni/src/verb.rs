@@ -1,104 +1,73 @@
-//! Dispatch, and what the verbs share: one request to the agent under one deadline.
+//! Which verb is asked for, and since which version it exists.
 
-mod add;
-mod check;
-mod del;
-mod gc;
-mod status;
-mod version;
+use crate::conf::Conf;
+use crate::error::{CniError, Code};
+use crate::request::{self, Request};
+use crate::version::{self, Gate, Version};
+use crate::{add, agent, check, del, gc, status};
 
-use std::future::Future;
-use std::time::Duration;
+/// Serves one request; the answer is what goes to standard output.
+pub(crate) fn serve(input: &str) -> Result<Option<serde_json::Value>, CniError> {
+    let command = request::command()?;
+    if command == "VERSION" {
+        return Ok(Some(version::answer(input)));
+    }
+    let verb = Verb::parse(&command)?;
+    let conf = Conf::parse(input)?;
+    let version = Version::parse(&conf.cni_version)?;
+    version.require(verb.gate())?;
+    conf.validate()?;
+    let request = Request::from_env(verb)?;
+    let served = agent::within(&conf, verb.run(&conf, version, &request));
+    conf.log(&command, &request, &served);
+    served
+}
 
-use agent_api::agent::cni_client::CniClient;
-use serde_json::Value;
-use tonic::transport::Channel;
-use tonic::{Code, Response, Status};
+/// What the runtime asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Add,
+    Del,
+    Check,
+    Gc,
+    Status,
+}
 
-use crate::config::Config;
-use crate::error::CniError;
-use crate::invocation::{Env, required};
+impl Verb {
+    fn parse(command: &str) -> Result<Self, CniError> {
+        match command {
+            "ADD" => Ok(Self::Add),
+            "DEL" => Ok(Self::Del),
+            "CHECK" => Ok(Self::Check),
+            "GC" => Ok(Self::Gc),
+            "STATUS" => Ok(Self::Status),
+            other => Err(CniError::new(
+                Code::InvalidEnvironment,
+                &format!("CNI_COMMAND `{other}` is unknown"),
+            )),
+        }
+    }
 
-/// Answers one call: what to print, if anything.
-///
-/// # Errors
-/// [`CniError`], to be printed as the specification's error object.
-pub(crate) fn run(env: Env<'_>, input: &[u8]) -> Result<Option<Value>, CniError> {
-    let command = required(env, "CNI_COMMAND")?;
-    match command.as_str() {
-        "ADD" => add::run(env, input).map(Some),
-        "DEL" => del::run(env, input).map(|()| None),
-        "CHECK" => check::run(env, input).map(|()| None),
-        "GC" => gc::run(input).map(|()| None),
-        "STATUS" => status::run(input).map(|()| None),
-        "VERSION" => version::run(input).map(Some),
-        other => Err(CniError::Environment {
-            name: "CNI_COMMAND",
-            problem: format!("is `{other}`; hint: use ADD, DEL, CHECK, GC, STATUS or VERSION"),
-        }),
+    const fn gate(self) -> Gate {
+        match self {
+            Self::Add | Self::Del => Gate::Always,
+            Self::Check => Gate::Check,
+            Self::Gc | Self::Status => Gate::GcAndStatus,
+        }
+    }
+
+    async fn run(
+        self,
+        conf: &Conf,
+        version: Version,
+        request: &Request,
+    ) -> Result<Option<serde_json::Value>, CniError> {
+        match self {
+            Self::Add => add::add(conf, version, request).await.map(Some),
+            Self::Del => del::del(conf, request).await.map(|()| None),
+            Self::Check => check::check(conf, request).await.map(|()| None),
+            Self::Gc => gc::gc(conf).await.map(|()| None),
+            Self::Status => status::status(conf).await.map(|()| None),
+        }
     }
 }
-
-/// Sends one request and waits at most the configured time, the connection included.
-fn ask<T, F>(
-    config: &Config,
-    verb: &'static str,
-    request: impl FnOnce(CniClient<Channel>) -> F,
-) -> Result<T, CniError>
-where
-    F: Future<Output = Result<Response<T>, Status>>,
-{
-    let reactor = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| CniError::Refused {
-            verb,
-            message: format!("start of the reactor: {e}"),
-        })?;
-    let timeout_ms = config.timeout_ms;
-    let call = async {
-        let socket = &config.agent_socket;
-        let channel = agent_api::connect(socket).await.map_err(|e| {
-            let details = std::error::Error::source(&e).map(ToString::to_string);
-            CniError::AgentAway {
-                socket: socket.clone(),
-                details: details.unwrap_or_default(),
-            }
-        })?;
-        let answer = request(CniClient::new(channel)).await;
-        answer
-            .map(Response::into_inner)
-            .map_err(|status| refusal(verb, timeout_ms, &status))
-    };
-    reactor.block_on(async {
-        let limit = Duration::from_millis(u64::from(timeout_ms));
-        let answered = tokio::time::timeout(limit, call).await;
-        answered.unwrap_or(Err(CniError::Deadline { timeout_ms }))
-    })
-}
-
-fn refusal(verb: &'static str, timeout_ms: u32, status: &Status) -> CniError {
-    let message = status.message().to_owned();
-    match status.code() {
-        Code::InvalidArgument => CniError::Config(message),
-        Code::NotFound => CniError::UnknownContainer(message),
-        Code::Unavailable => CniError::NotReady(message),
-        Code::DeadlineExceeded => CniError::Deadline { timeout_ms },
-        Code::Ok
-        | Code::Cancelled
-        | Code::Unknown
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::ResourceExhausted
-        | Code::FailedPrecondition
-        | Code::Aborted
-        | Code::OutOfRange
-        | Code::Unimplemented
-        | Code::Internal
-        | Code::DataLoss
-        | Code::Unauthenticated => CniError::Refused { verb, message },
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -20,13 +20,30 @@ const MODULES: [&str; 3] = [
     "cnf-examples/web-classifier",
 ];
 
+/// What else is built beside the programs and modules.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Nothing: enough for the demo.
+    Programs,
+    /// All targets of the workspace in one call, so that no dependency is built twice with other
+    /// features.
+    Workspace,
+}
+
 /// Builds all programs, then all modules beside them.
-pub(crate) fn everything() -> Result<(), String> {
+pub(crate) fn everything(extent: Extent) -> Result<(), String> {
     tell("building the programs");
     let mut command = cargo();
     command.arg("build");
-    for (package, program) in PROGRAMS {
-        command.args(["--package", package, "--bin", program]);
+    match extent {
+        Extent::Workspace => {
+            command.args(["--workspace", "--all-targets"]);
+        }
+        Extent::Programs => {
+            for (package, program) in PROGRAMS {
+                command.args(["--package", package, "--bin", program]);
+            }
+        }
     }
     step(&mut command, "build the programs")?;
     let directory = directory().join("modules");

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
+use crate::build::Extent;
 use crate::{build, setup, tidy};
 
 const USAGE: &str = "\
@@ -31,7 +32,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, String> {
         "ci" => ci()?,
         "tidy" => tidy::run(&root())?,
         "bench" => bench(rest)?,
-        "setup" => setup::run()?,
+        "setup" => setup::run(setup::For::Tests)?,
         "help" | "--help" | "-h" => {
             tell(USAGE);
             return Ok(ExitCode::SUCCESS);
@@ -47,8 +48,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<ExitCode, String> {
 
 /// The demo's exit code is that of what it ran: 0 only when everything was observed.
 fn demo(rest: &[String]) -> Result<ExitCode, String> {
-    setup::run()?;
-    build::everything()?;
+    setup::run(setup::For::Programs)?;
+    build::everything(Extent::Programs)?;
     let chain = rest.first().map_or("chains/quickstart", String::as_str);
     tell(&format!("running the demo: weft lab run {chain}"));
     let mut weft = Command::new(build::binary("weft"));
@@ -65,8 +66,9 @@ fn demo(rest: &[String]) -> Result<ExitCode, String> {
 }
 
 fn test(rest: &[String]) -> Result<(), String> {
-    setup::run()?;
-    build::everything()?;
+    setup::run(setup::For::Tests)?;
+    let python = setup::python(&root());
+    build::everything(Extent::Workspace)?;
     let nextest = quietly("cargo", &["nextest", "--version"]);
     let mut command = cargo();
     if nextest {
@@ -80,6 +82,9 @@ fn test(rest: &[String]) -> Result<(), String> {
     } else {
         command.args(["test", "--no-fail-fast"]);
     }
+    if let Some(python) = python {
+        command.env("WEFT_PYTHON", python);
+    }
     step(command.arg("--workspace").args(rest), "run the tests")
 }
 
@@ -89,7 +94,7 @@ fn ci() -> Result<(), String> {
         "check the format",
     )?;
     tidy::run(&root())?;
-    setup::run()?;
+    setup::run(setup::For::Tests)?;
     let lint = [
         "clippy",
         "--workspace",
@@ -103,9 +108,11 @@ fn ci() -> Result<(), String> {
 }
 
 fn bench(rest: &[String]) -> Result<(), String> {
-    setup::run()?;
+    setup::run(setup::For::Tests)?;
     step(
-        cargo().args(["bench", "--package", "bench"]).args(rest),
+        cargo()
+            .args(["run", "--release", "--package", "bench", "--"])
+            .args(rest),
         "run the benchmarks",
     )
 }

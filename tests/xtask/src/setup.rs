@@ -1,6 +1,6 @@
 //! What the machine needs, found out by looking for it and not by asking a package manager.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::{quietly, step, tell};
@@ -15,6 +15,9 @@ struct Need {
     /// What does not work without it.
     purpose: &'static str,
 }
+
+/// How many of [`NEEDS`], from the front, a build of the programs wants.
+const BUILD_NEEDS: usize = 3;
 
 const NEEDS: [Need; 12] = [
     need("gcc", &["cc", "gcc"], "linking"),
@@ -47,6 +50,9 @@ const NEEDS: [Need; 12] = [
     need("python3-pip", &["pip3"], "the VPP API contract test"),
 ];
 
+/// VPP's own API client, from the Python package index.
+const VPP_PAPI: &str = "vpp_papi==2.4.2";
+
 /// Debian's own Rust with the sources of its library: the way to wasm32 without rustup's server.
 const WASM_PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "lld-19"];
 
@@ -62,10 +68,23 @@ const fn need(
     }
 }
 
+/// What is to be done with the machine.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum For {
+    /// Build the programs and run a lab.
+    Programs,
+    /// Also run every test: the peers that they test against.
+    Tests,
+}
+
 /// Installs what is missing where it may, else says the one line that does.
-pub(crate) fn run() -> Result<(), String> {
+pub(crate) fn run(purpose: For) -> Result<(), String> {
     let mut missing: Vec<&str> = Vec::new();
-    for need in NEEDS
+    let needs = match purpose {
+        For::Programs => NEEDS.split_at(BUILD_NEEDS).0,
+        For::Tests => &NEEDS,
+    };
+    for need in needs
         .iter()
         .filter(|n| !n.any_of.iter().any(|what| is_there(what)))
     {
@@ -98,6 +117,20 @@ pub(crate) fn run() -> Result<(), String> {
         .args(["install", "--yes", "--no-install-recommends"])
         .args(&missing);
     step(&mut install, "install packages")
+}
+
+/// A Python with `vpp_papi`, VPP's own client, in an environment below `target`; absent where it
+/// cannot be had, and then its tests say that they are skipped.
+pub(crate) fn python(root: &Path) -> Option<PathBuf> {
+    let environment = root.join("target/python");
+    let python = environment.join("bin/python");
+    let program = python.to_string_lossy();
+    if !quietly(&program, &["-c", "import vpp_papi"]) {
+        tell("installing vpp_papi into target/python");
+        quietly("python3", &["-m", "venv", &environment.to_string_lossy()]);
+        quietly(&program, &["-m", "pip", "install", "--quiet", VPP_PAPI]);
+    }
+    quietly(&program, &["-c", "import vpp_papi"]).then(|| python.clone())
 }
 
 /// The target through rustup, or a system compiler with the sources of std.

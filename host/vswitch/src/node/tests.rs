@@ -5,4 +5,5 @@ use crate::lab::*;
 mod bridge;
 mod chaos;
 mod routing;
+mod steering;
 mod tunnel;
