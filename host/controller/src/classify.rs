@@ -228,6 +228,7 @@ fn reason(fault: &ModuleFault) -> &'static str {
         ModuleFault::Trap(_) => "ModuleTrapped",
         ModuleFault::Deadline(_) => "ModuleDeadlineExceeded",
         ModuleFault::OutOfMemory { .. } => "ModuleOutOfMemory",
+        ModuleFault::StateTooLarge { .. } => "ModuleStateTooLarge",
         ModuleFault::BadAnswer(_) => "ModuleAnswerInvalid",
         ModuleFault::Fault(_) => "ModuleFault",
         ModuleFault::Host(_) => "ModuleHostError",

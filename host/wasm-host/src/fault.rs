@@ -54,6 +54,14 @@ pub enum ModuleFault {
     /// It wanted more memory than it may have.
     #[error("module needs more than {0} bytes of memory")]
     OutOfMemory(usize),
+    /// It saved more state than a successor is handed. It lives on.
+    #[error("module saved {bytes} bytes of state, more than {max} bytes")]
+    StateTooLarge {
+        /// Size of the state.
+        bytes: usize,
+        /// Most the host hands over.
+        max: usize,
+    },
     /// It answered, but no host can follow the answer.
     #[error("module gave a bad answer")]
     BadAnswer(#[from] AnswerError),
@@ -76,6 +84,7 @@ impl ModuleFault {
             Self::Trap(_) => "trap",
             Self::Deadline(_) => "deadline",
             Self::OutOfMemory(_) => "out-of-memory",
+            Self::StateTooLarge { .. } => "state-too-large",
             Self::BadAnswer(_) => "bad-answer",
             Self::Fault(_) => "fault",
             Self::Dead => "dead",

@@ -12,6 +12,8 @@ pub(crate) const POOL_MEMORY_BYTES: usize = 256 << 20;
 pub(crate) const INSTANCES_MAX: u32 = 32;
 /// Largest module file: a component with a whole script interpreter inside still fits.
 pub(crate) const MODULE_BYTES_MAX: usize = 32 << 20;
+/// Most state one instance hands to its successor: it is copied twice between two batches.
+pub(crate) const STATE_BYTES_MAX: usize = 16 << 20;
 /// Most elements of one table of functions.
 const TABLE_ELEMENTS_MAX: usize = 100_000;
 

@@ -12,7 +12,7 @@ use crate::classifier::raise;
 use crate::engine::EngineSet;
 use crate::fault::{LoadError, ModuleFault};
 use crate::grants::Grants;
-use crate::limits::Limits;
+use crate::limits::{Limits, STATE_BYTES_MAX};
 use crate::load;
 use crate::state::HostState;
 use crate::window::{Placement, Window, with_window};
@@ -194,9 +194,17 @@ impl PacketInstance {
     /// State for a successor, of this or another version of the module.
     ///
     /// # Errors
-    /// [`ModuleFault`].
+    /// [`ModuleFault`]; [`ModuleFault::StateTooLarge`] is not fatal: the instance goes on.
     pub fn save(&mut self) -> Result<Vec<u8>, ModuleFault> {
-        self.call(|bound, store| bound.weft_packet_lifecycle().call_save(store))
+        // Wide enough that what a module can hold arrives and is refused by its size, not by a trap.
+        self.store.set_hostcall_fuel(self.limits.memory_bytes);
+        let saved = self.call(|bound, store| bound.weft_packet_lifecycle().call_save(store));
+        self.store.set_hostcall_fuel(self.limits.output_bytes);
+        let (state, max) = (saved?, STATE_BYTES_MAX);
+        match state.len() {
+            bytes if bytes > max => Err(ModuleFault::StateTooLarge { bytes, max }),
+            _ => Ok(state),
+        }
     }
 
     /// Takes over a predecessor's state. [`ModuleFault::Fault`] is not fatal: the function starts empty.

@@ -73,6 +73,11 @@ pub(super) const TABLE: u32 = 1024;
 
 /// A packet function that does `process` with `$window`, `$count` and `$now`.
 pub(super) fn packet_function(table: u32, process: &str) -> Vec<u8> {
+    packet_function_that_saves(table, process, "(i32.const 0)")
+}
+
+/// The same, with the code of `save`; its result is the address of a list.
+pub(super) fn packet_function_that_saves(table: u32, process: &str, save: &str) -> Vec<u8> {
     let text = format!(
         r#"(module
             (memory (export "memory") 1)
@@ -84,7 +89,7 @@ pub(super) fn packet_function(table: u32, process: &str) -> Vec<u8> {
                 (i32.store16 (i32.const 516) (i32.const 1))
                 (i32.store (i32.const 520) (i32.const {table}))
                 (i32.const 512))
-            (func (export "weft:packet/lifecycle@0.1.0-alpha.1#save") (result i32) (i32.const 0))
+            (func (export "weft:packet/lifecycle@0.1.0-alpha.1#save") (result i32) {save})
             (func (export "weft:packet/lifecycle@0.1.0-alpha.1#restore")
                 (param i32 i32 i32 i32) (result i32) (i32.const 0))
             (func (export "weft:packet/hot@0.1.0-alpha.1#process")

@@ -5,7 +5,8 @@ use std::time::Duration;
 use weft_sdk::test::ports;
 use weft_sdk::{Descriptor, Nanos, descriptor};
 
-use super::fixtures::{TABLE, engines, packet_function};
+use super::fixtures::{TABLE, engines, packet_function, packet_function_that_saves};
+use crate::limits::STATE_BYTES_MAX;
 use crate::{Arena, Grants, Limits, ModuleFault, PacketInstance, PacketModule, Setup};
 
 const SLOT: u32 = 2048;
@@ -124,6 +125,29 @@ fn a_function_that_takes_all_memory_is_refused_it() {
     let mut instance = start(&arena(), &packet_function(TABLE, body)).expect("starts");
     let fault = process(&mut instance).expect_err("refused");
     assert!(matches!(fault, ModuleFault::OutOfMemory(_)), "{fault}");
+}
+
+#[test]
+fn state_beyond_the_limit_is_refused_by_name_and_the_function_goes_on() {
+    let arena = arena();
+    for (bytes, fits) in [(STATE_BYTES_MAX, true), (STATE_BYTES_MAX + 1, false)] {
+        // The memory behind the window, zeroes, is the state.
+        let save = format!(
+            "(i32.store (i32.const 640) (i32.mul (memory.grow (i32.const 257)) (i32.const 65536)))
+             (i32.store (i32.const 644) (i32.const {bytes}))
+             (i32.const 640)"
+        );
+        let function = packet_function_that_saves(TABLE, "", &save);
+        let mut instance = start(&arena, &function).expect("starts");
+        match instance.save() {
+            Ok(state) => assert!(fits && state.len() == bytes, "{} bytes", state.len()),
+            Err(ModuleFault::StateTooLarge { bytes: seen, max }) => {
+                assert_eq!((fits, seen, max), (false, bytes, STATE_BYTES_MAX));
+            }
+            Err(fault) => panic!("{bytes} bytes: {fault}"),
+        }
+        process(&mut instance).expect("the instance lives on");
+    }
 }
 
 #[test]
