@@ -58,7 +58,7 @@ struct Connection {
 }
 
 /// A connection on its way to a successor.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Saved(IpAddr, IpAddr, u8, u16, u16, u64, bool);
 
 impl Connections {

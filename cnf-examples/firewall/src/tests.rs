@@ -1,5 +1,4 @@
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
 use weft_sdk::packet::checksum;
 use weft_sdk::packet::tcp::{ACK, SYN};
@@ -7,7 +6,7 @@ use weft_sdk::test::{Fate, Frames, ports, run};
 
 use super::*;
 
-const SECOND: u64 = Duration::from_secs(1).as_nanos() as u64;
+const SECOND: u64 = 1_000_000_000;
 
 const WEB: &str = r#"{"rules": [
     {"name": "guests", "action": "deny", "src": "10.9.0.0/16"},

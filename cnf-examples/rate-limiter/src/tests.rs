@@ -1,11 +1,9 @@
-use std::time::Duration;
-
 use weft_sdk::packet::checksum;
 use weft_sdk::test::{Frames, ports, run};
 
 use super::*;
 
-const MILLI: u64 = Duration::from_millis(1).as_nanos() as u64;
+const MILLI: u64 = 1_000_000;
 
 /// An Ethernet frame of `length` bytes with an IPv4 packet from `10.0.0.<last>`.
 fn frame(last: u8, length: usize) -> Vec<u8> {

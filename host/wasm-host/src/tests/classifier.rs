@@ -34,10 +34,12 @@ fn view(rules_max: u32) -> View {
     }
 }
 
+fn hostile(body: &str) -> ClassifierModule {
+    load(&classifier("", body), &Grants::none()).expect("loads")
+}
+
 fn answer(body: &str) -> Result<weft_sdk::RuleSet, ModuleFault> {
-    load(&classifier("", body), &Grants::none())
-        .expect("loads")
-        .compile("{}", &view(4))
+    hostile(body).compile("{}", &view(4))
 }
 
 #[test]
@@ -48,7 +50,7 @@ fn an_empty_answer_is_an_answer() {
 
 #[test]
 fn a_module_that_crashes_says_so_and_can_be_called_again() {
-    let module = load(&classifier("", "unreachable"), &Grants::none()).expect("loads");
+    let module = hostile("unreachable");
     for _ in 0..3 {
         let fault = module.compile("{}", &view(4)).expect_err("traps");
         assert!(

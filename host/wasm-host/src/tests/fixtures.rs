@@ -17,6 +17,7 @@ pub(super) fn engines() -> EngineSet {
 }
 
 /// Builds an example once; `None`, and loud about it, where no compiler reaches wasm32.
+#[expect(clippy::print_stderr, reason = "a skipped test is loud")]
 pub(super) fn example(name: &str) -> Option<Vec<u8>> {
     let crate_dir = folder("../../cnf-examples").join(name);
     match build(&BuildRequest::new(crate_dir), &mut |_| {}) {

@@ -16,8 +16,11 @@ fn arena() -> Arena {
     Arena::new(SLOTS, SLOT).expect("an arena")
 }
 
+fn load(bytes: &[u8]) -> PacketModule {
+    PacketModule::load(&engines(), bytes, &Grants::default()).expect("loads")
+}
+
 fn start(arena: &Arena, bytes: &[u8]) -> Result<PacketInstance, ModuleFault> {
-    let module = PacketModule::load(&engines(), bytes, &Grants::default()).expect("loads");
     let setup = Setup {
         config: "{}",
         ports: &ports(),
@@ -29,7 +32,7 @@ fn start(arena: &Arena, bytes: &[u8]) -> Result<PacketInstance, ModuleFault> {
             ..Limits::default()
         },
     };
-    module.instantiate(arena.window(), &setup)
+    load(bytes).instantiate(arena.window(), &setup)
 }
 
 fn process(instance: &mut PacketInstance) -> Result<(Descriptor, u32), ModuleFault> {
