@@ -16,29 +16,19 @@ mod status;
 mod verb;
 mod version;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
-use error::{CniError, Code};
-
 fn main() -> ExitCode {
-    let mut input = String::new();
-    let read = std::io::stdin().read_to_string(&mut input);
-    let outcome = match read {
-        Ok(_) => verb::serve(&input),
-        Err(problem) => {
-            Err(CniError::new(Code::Io, "standard input is not readable").because(&problem))
-        }
-    };
-    let (text, code) = match outcome {
-        Ok(None) => return ExitCode::SUCCESS,
-        Ok(Some(answer)) => (answer.to_string(), ExitCode::SUCCESS),
-        Err(error) => (
-            error.to_json(&version::of_input(&input)).to_string(),
-            ExitCode::FAILURE,
-        ),
-    };
-    // Nobody is left to tell when the runtime closed our standard output.
-    let _ = writeln!(std::io::stdout(), "{text}");
+    match verb::call(std::io::stdin()) {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(answer)) => print(&answer.to_string(), ExitCode::SUCCESS),
+        Err(error) => print(&error.to_string(), ExitCode::FAILURE),
+    }
+}
+
+/// Nobody is left to tell when the runtime has closed our standard output.
+fn print(text: &str, code: ExitCode) -> ExitCode {
+    let _closed = writeln!(std::io::stdout(), "{text}");
     code
 }

@@ -2,8 +2,8 @@
 
 use std::env;
 
-use crate::Verb;
 use crate::error::{CniError, Code};
+use crate::verb::Verb;
 
 /// Longest interface name: Linux's `IFNAMSIZ` less its terminator.
 const IFNAME_LEN_MAX: usize = 15;

@@ -1,13 +1,29 @@
 //! Which verb is asked for, and since which version it exists.
 
+use std::io::Read;
+
+use serde_json::Value;
+
 use crate::conf::Conf;
 use crate::error::{CniError, Code};
 use crate::request::{self, Request};
 use crate::version::{self, Gate, Version};
 use crate::{add, agent, check, del, gc, status};
 
+/// Answers one call: what to print, as a result or as the specification's error object.
+pub(crate) fn call(mut input: impl Read) -> Result<Option<Value>, Value> {
+    let mut text = String::new();
+    let served = match input.read_to_string(&mut text) {
+        Ok(_) => serve(&text),
+        Err(problem) => {
+            Err(CniError::new(Code::Io, "standard input is not readable").because(&problem))
+        }
+    };
+    served.map_err(|error| error.to_json(&version::of_input(&text)))
+}
+
 /// Serves one request; the answer is what goes to standard output.
-pub(crate) fn serve(input: &str) -> Result<Option<serde_json::Value>, CniError> {
+fn serve(input: &str) -> Result<Option<Value>, CniError> {
     let command = request::command()?;
     if command == "VERSION" {
         return Ok(Some(version::answer(input)));
@@ -61,7 +77,7 @@ impl Verb {
         conf: &Conf,
         version: Version,
         request: &Request,
-    ) -> Result<Option<serde_json::Value>, CniError> {
+    ) -> Result<Option<Value>, CniError> {
         match self {
             Self::Add => add::add(conf, version, request).await.map(Some),
             Self::Del => del::del(conf, request).await.map(|()| None),

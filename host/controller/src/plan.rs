@@ -67,6 +67,12 @@ pub fn plan(
 ) -> Result<RenderedChain, Unready> {
     let config = facts.config.as_ref().ok_or(Unready::NoConfig)?;
     let hops = hops(chain, spec, facts)?;
+    let bypassed = hops.iter().all(|hop| {
+        let state = facts
+            .hop_states
+            .get(&(chain.clone(), hop.name.clone(), hop.node.clone()));
+        state.is_some_and(|s| s.bypassed)
+    });
     let mut allocator = Allocator::new(config, &facts.rendered, chain);
     let entries = ends(
         &mut allocator,
@@ -95,6 +101,7 @@ pub fn plan(
         hops,
         segments,
         open_destination: spec.destination.is_none(),
+        bypassed,
     })
 }
 

@@ -30,6 +30,9 @@ pub struct RenderedChain {
     pub segments: Vec<Segment>,
     /// The exits serve whatever is routed behind the last hop, not only `ChainEnd::pods`.
     pub open_destination: bool,
+    /// Every hop is bypassed: nothing enters the chain until one is back.
+    #[serde(default)]
+    pub bypassed: bool,
 }
 
 /// An end of the chain on one node: a loopback used as BVI in the end segment's bridge domain.

@@ -274,6 +274,7 @@ fn chain_of(hops: &[&str]) -> RenderedChain {
         hops: hops.iter().map(hop).collect(),
         segments: vnis.map(|vni| Segment { vni }).collect(),
         open_destination: false,
+        bypassed: false,
     }
 }
 

@@ -98,3 +98,24 @@ fn two_chains_share_no_number() {
             .all(|a| !addresses(&first).contains(a))
     );
 }
+
+#[test]
+fn a_chain_of_which_every_hop_is_bypassed_lets_nothing_enter() {
+    let mut facts = cluster();
+    let around = model::HopState {
+        input_up: false,
+        output_up: false,
+        bypassed: true,
+    };
+    for (hop, node, all) in [("firewall", "n1", false), ("limiter", "n2", true)] {
+        let node = model::NodeName::parse(node).unwrap();
+        facts
+            .hop_states
+            .insert((chain_name(), hop.to_owned(), node), around);
+        assert_eq!(
+            plan(&chain_name(), &spec(), &[], &facts).unwrap().bypassed,
+            all,
+            "{hop}"
+        );
+    }
+}

@@ -21,7 +21,8 @@ const RETURN_PRIORITY: u32 = 20;
 impl View<'_> {
     pub(super) fn steer(&self, objects: &mut Objects) {
         let (entry, exit) = (self.local_end(Side::Entry), self.local_end(Side::Exit));
-        if entry.is_some() && exit.is_some() && self.is_bypassed_whole() {
+        let nothing_between = entry.is_some() && exit.is_some() && self.is_bypassed_whole();
+        if self.chain.bypassed || nothing_between {
             return;
         }
         if let Some(entry) = entry {

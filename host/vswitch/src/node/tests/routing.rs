@@ -5,8 +5,6 @@ use packet::ndisc::Ndisc;
 use packet::{MacAddr, ethernet, ipv4, ipv6, proto};
 
 use super::*;
-use crate::acl::{AclAction, AclRule, PortRange};
-use crate::bridge::PortType;
 use crate::route::{PathKind, RoutePath};
 use crate::{Family, SwIfIndex};
 
@@ -30,7 +28,7 @@ fn arp(operation: Operation, sender: (MacAddr, &str), target: (MacAddr, &str)) -
     out
 }
 
-fn two_subnets() -> (Lab, SwIfIndex, SwIfIndex) {
+pub(super) fn two_subnets() -> (Lab, SwIfIndex, SwIfIndex) {
     let mut lab = Lab::new();
     let a = lab.routed("a", &["10.0.0.1/24", "2001:db8:a::1/64"]);
     let b = lab.routed("b", &["10.0.1.1/24", "2001:db8:b::1/64"]);

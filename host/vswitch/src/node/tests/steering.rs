@@ -1,11 +1,13 @@
 //! Access lists and ACL-based forwarding.
 
-use packet::{MacAddr, ipv4, proto};
+use packet::{MacAddr, proto};
 
+use super::routing::two_subnets;
 use super::*;
+use crate::Family;
 use crate::acl::{AclAction, AclRule, PortRange};
-use crate::route::{PathKind, RoutePath};
-use crate::{Family, SwIfIndex};
+use crate::bridge::PortType;
+use crate::route::RoutePath;
 
 fn http_rule(action: AclAction) -> AclRule {
     let web = PortRange {
