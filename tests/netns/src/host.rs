@@ -127,7 +127,7 @@ mod tests {
             return;
         }
         let host = Host::new();
-        host.run("ip link add marker type dummy");
+        host.run("ip link add marker type bridge");
         let inside = Command::new("nsenter")
             .arg(format!("--net={}", host.path().display()))
             .args(["ip", "-brief", "link"])

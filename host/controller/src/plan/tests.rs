@@ -28,7 +28,13 @@ fn show(r: &RenderedChain) -> String {
 
 #[test]
 fn a_chain_over_two_nodes_gets_ends_numbers_and_instances() {
-    check(&cluster(), &spec(), &expect![""]);
+    check(
+        &cluster(),
+        &spec(),
+        &expect![
+            "n1(192.168.64.1 02:fe:c0:a8:40:01 for client) -4096-> firewall[firewall@n1] -4097-> limiter[limiter@n2] -4098-> n2(192.168.64.2 02:fe:c0:a8:40:02 for server)"
+        ],
+    );
 }
 
 #[test]
@@ -37,7 +43,13 @@ fn a_chain_without_destination_ends_behind_its_last_hop() {
         destination: None,
         ..spec()
     };
-    check(&cluster(), &open, &expect![""]);
+    check(
+        &cluster(),
+        &open,
+        &expect![
+            "n1(192.168.64.1 02:fe:c0:a8:40:01 for client) -4096-> firewall[firewall@n1] -4097-> limiter[limiter@n2] -4098-> n2(192.168.64.2 02:fe:c0:a8:40:02 for )"
+        ],
+    );
 }
 
 #[test]
@@ -46,18 +58,46 @@ fn what_is_missing_is_said() {
     facts
         .attachments
         .remove(&ObjectName::parse("default", "limiter").unwrap());
-    check(&facts, &spec(), &expect![""]);
+    check(
+        &facts,
+        &spec(),
+        &expect![
+            "PodNotAttached: hop `limiter`: pod `default/limiter` matches but is not attached yet"
+        ],
+    );
     facts
         .pods
         .remove(&ObjectName::parse("default", "limiter").unwrap());
-    check(&facts, &spec(), &expect![""]);
+    check(
+        &facts,
+        &spec(),
+        &expect![
+            "NoPod: hop `limiter`: no pod matches its selector; hint: start one with those labels"
+        ],
+    );
     let mut wrong = spec();
     wrong.hops[0].output = "east".to_owned();
-    check(&facts, &wrong, &expect![""]);
+    check(
+        &facts,
+        &wrong,
+        &expect![
+            "NoSuchInterface: hop `firewall`: pod `default/firewall` has no interface `east`; hint: add `east/memif/stub` to its annotation `weft.dev/interfaces`"
+        ],
+    );
     wrong.hops[0].output = "eth0".to_owned();
-    check(&facts, &wrong, &expect![""]);
+    check(
+        &facts,
+        &wrong,
+        &expect![
+            "WrongInterfaceType: hop `firewall`: interface `eth0` of pod `default/firewall` is a tap; hint: a chain needs a memif"
+        ],
+    );
     facts.config = None;
-    check(&facts, &spec(), &expect![""]);
+    check(
+        &facts,
+        &spec(),
+        &expect!["NoClusterConfig: cluster configuration is not in the store yet"],
+    );
 }
 
 #[test]

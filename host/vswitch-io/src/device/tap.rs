@@ -93,13 +93,16 @@ impl Tap {
         for queue in &self.queues {
             sys::tun_set_persist(queue.as_fd(), true)?;
         }
-        let index = route.link(&self.name)?.index;
+        let found = route.link(&self.name)?;
+        let index = found.index;
         let master = match &config.bridge {
             Some(bridge) => Some(route.link(bridge)?.index),
             None => None,
         };
         let change = LinkChange {
-            mac: config.host_mac,
+            // Setting even the same address makes the kernel forget all neighbours of the interface,
+            // the permanent ones too: a pod that is attached again would lose its gateway.
+            mac: config.host_mac.filter(|mac| *mac != found.mac),
             mtu: config.host_mtu,
             master,
             up: true,

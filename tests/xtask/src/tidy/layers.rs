@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn arrows_that_point_up_or_aside_are_breaches() {
         for (from, to, count) in [
-            ("model", "store", 1),
+            ("model", "store", 2),
             ("render", "vswitch", 3),
             ("agent", "k8s", 1),
             ("weft-cni", "model", 1),
