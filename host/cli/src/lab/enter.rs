@@ -20,7 +20,7 @@ use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use nix::unistd::{Uid, getegid, geteuid, getppid, setsid};
 
-use super::place::{Place, Record};
+use super::place::{DIRECTORY_VARIABLE, Place, Record};
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Enter {
@@ -41,6 +41,8 @@ pub(crate) fn run(options: &Enter) -> anyhow::Result<ExitCode> {
     let mut init = Command::new(executable);
     init.args(["lab", "init"])
         .args(options.settings.to_args())
+        // In a user namespace the user has another number, and would look elsewhere.
+        .env(DIRECTORY_VARIABLE, place.base())
         .arg0("weft-lab-init");
     // The pipe's other end is ours alone: when we are gone, PID 1 reads the end of its input.
     let mut child = init

@@ -13,7 +13,7 @@ use nix::unistd::geteuid;
 use serde::{Deserialize, Serialize};
 
 /// Overrides the directory that holds all labs.
-const DIRECTORY_VARIABLE: &str = "WEFT_LAB_DIR";
+pub(super) const DIRECTORY_VARIABLE: &str = "WEFT_LAB_DIR";
 
 /// Path of the control socket inside the lab.
 pub(super) const CONTROL: &str = "/run/weft-lab/control.sock";
@@ -47,6 +47,11 @@ impl Place {
             name: name.to_owned(),
             path: base.join(name),
         })
+    }
+
+    /// The directory of all labs of this user.
+    pub(super) fn base(&self) -> &Path {
+        self.path.parent().unwrap_or(&self.path)
     }
 
     /// Makes the directory, readable by its owner only.
