@@ -6,6 +6,7 @@ use std::sync::Arc;
 use packet::MacAddr;
 
 use crate::acl::AbfEntry;
+use crate::feature::{Features, InputFeature, OutputFeature};
 use crate::id::{Family, SwIfIndex};
 use crate::prefix::Prefix;
 
@@ -130,6 +131,11 @@ pub struct Interface {
     /// Own addresses, or the lender's.
     pub(crate) addresses: Arc<[Prefix]>,
     pub(crate) link_local: Ipv6Addr,
+    /// What the interface does to routed packets, per family.
+    pub(crate) input4: Features<InputFeature>,
+    pub(crate) input6: Features<InputFeature>,
+    pub(crate) output4: Features<OutputFeature>,
+    pub(crate) output6: Features<OutputFeature>,
     pub(crate) acl_in: Arc<[u32]>,
     pub(crate) acl_out: Arc<[u32]>,
     pub(crate) abf4: Arc<[AbfEntry]>,
@@ -139,6 +145,20 @@ pub struct Interface {
 }
 
 impl Interface {
+    pub(crate) const fn input(&self, family: Family) -> Features<InputFeature> {
+        match family {
+            Family::V4 => self.input4,
+            Family::V6 => self.input6,
+        }
+    }
+
+    pub(crate) const fn output(&self, family: Family) -> Features<OutputFeature> {
+        match family {
+            Family::V4 => self.output4,
+            Family::V6 => self.output6,
+        }
+    }
+
     /// Tells whether `ip` is an address of this interface itself.
     pub(crate) fn has_address(&self, ip: IpAddr) -> bool {
         self.addresses.iter().any(|p| p.addr == ip)

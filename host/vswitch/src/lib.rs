@@ -19,6 +19,7 @@ pub mod dataplane;
 pub mod dpo;
 pub mod error;
 pub mod event;
+mod feature;
 pub mod fib;
 pub mod frame;
 pub mod graph;

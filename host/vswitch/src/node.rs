@@ -30,8 +30,8 @@ pub(crate) mod vxlan_input;
 
 mod attached;
 mod bridge_output;
-mod features;
 mod icmp_request;
+mod l2_switch;
 mod resolve;
 mod rewrite;
 

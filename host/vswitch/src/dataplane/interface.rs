@@ -8,6 +8,7 @@ use packet::MacAddr;
 use super::{Dataplane, Result};
 use crate::error::ApiError;
 use crate::event::Notice;
+use crate::feature::{Features, InputFeature};
 use crate::id::{Family, SwIfIndex};
 use crate::interface::{DeviceSpec, Interface, InterfaceInfo, InterfaceKind, L2Config, LinkMode};
 
@@ -297,6 +298,13 @@ impl Dataplane {
         };
         let [_, mtu4, mtu6, _] = info.mtu;
         let has = |family| info.addresses_of(family).next().is_some() || info.unnumbered.is_some();
+        let abf4: Arc<[_]> = self.abf_entries(index, Family::V4).into();
+        let abf6: Arc<[_]> = self.abf_entries(index, Family::V6).into();
+        let input = |abf: &[_]| {
+            Features::new()
+                .with(InputFeature::Acl, !info.acl_in.is_empty())
+                .with(InputFeature::Abf, !abf.is_empty())
+        };
         let interface = Interface {
             kind: info.kind,
             mode: info.mode,
@@ -312,10 +320,14 @@ impl Dataplane {
             ip6_enabled: info.ip6_enabled || has(Family::V6),
             addresses,
             link_local: info.link_local,
+            input4: input(&abf4),
+            input6: input(&abf6),
+            output4: Features::new(),
+            output6: Features::new(),
             acl_in: info.acl_in.as_slice().into(),
             acl_out: info.acl_out.as_slice().into(),
-            abf4: self.abf_entries(index, Family::V4).into(),
-            abf6: self.abf_entries(index, Family::V6).into(),
+            abf4,
+            abf6,
             proxy_arp: info.proxy_arp,
             nd_proxy: self
                 .nd_proxies

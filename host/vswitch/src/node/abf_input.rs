@@ -2,8 +2,9 @@
 
 use super::resolve;
 use crate::acl::{AclAction, AclKey};
+use crate::feature::InputFeature;
 use crate::frame::Frame;
-use crate::graph::{DropReason, Env, Next, NodeId};
+use crate::graph::{DropReason, Env, Next};
 use crate::id::Family;
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
@@ -13,9 +14,10 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some(key) = AclKey::of(frame.l3()) else {
         return Next::Drop(DropReason::BadVersion);
     };
-    let (policies, lookup) = match Family::of(key.flow.dst) {
-        Family::V4 => (&interface.abf4, NodeId::Ip4Lookup),
-        Family::V6 => (&interface.abf6, NodeId::Ip6Lookup),
+    let family = Family::of(key.flow.dst);
+    let policies = match family {
+        Family::V4 => &interface.abf4,
+        Family::V6 => &interface.abf6,
     };
     for policy in policies.iter() {
         let verdict = env
@@ -29,5 +31,5 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
             return resolve::through(env, frame, choices, key.flow.dst);
         }
     }
-    Next::To(lookup)
+    Next::To(interface.input(family).after(InputFeature::Abf, family))
 }

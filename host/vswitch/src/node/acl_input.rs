@@ -1,7 +1,8 @@
 //! Applies the input access lists of an interface: first match wins, no match denies.
 
-use super::features;
+use super::l2_switch;
 use crate::acl::{AclAction, AclKey};
+use crate::feature::InputFeature;
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next};
 use crate::id::Family;
@@ -27,14 +28,14 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         Some(_) => {}
     }
     if switched {
-        return features::after_acl_l2(env, interface, frame);
+        return l2_switch::switch(env, interface, frame);
     }
     let family = if frame.l3().first().is_some_and(|b| b >> 4 == 6) {
         Family::V6
     } else {
         Family::V4
     };
-    features::after_acl_ip(interface, family)
+    Next::To(interface.input(family).after(InputFeature::Acl, family))
 }
 
 /// Evaluates lists in order; the default is deny.

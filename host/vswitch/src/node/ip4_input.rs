@@ -2,7 +2,6 @@
 
 use packet::ipv4::Ipv4;
 
-use super::features;
 use crate::counters::IfCounter;
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next};
@@ -36,5 +35,5 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     }
     frame.meta.fib = interface.fib4;
     frame.meta.local = false;
-    features::first_ip(interface, Family::V4)
+    Next::To(interface.input4.first(Family::V4))
 }

@@ -1,11 +1,12 @@
 //! Sends an IPv4 packet to a neighbour: time to live, MTU, link header.
 
+use packet::icmp;
 use packet::ipv4::{self, Ipv4};
-use packet::{ethernet, icmp};
 
 use super::{icmp_request, rewrite};
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
+use crate::id::Family;
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some(adjacency) = env.tables.adjacencies.get(frame.meta.object) else {
@@ -36,5 +37,5 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     if !frame.meta.local {
         ipv4::decrement_ttl(frame.l3_mut());
     }
-    rewrite::apply(frame, adjacency, with, ethernet::IPV4)
+    rewrite::apply(frame, out, adjacency, with, Family::V4)
 }

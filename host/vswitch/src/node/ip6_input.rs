@@ -4,7 +4,6 @@
 use packet::ipv6::{self, Ipv6};
 use packet::proto;
 
-use super::features;
 use crate::counters::IfCounter;
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
@@ -47,5 +46,5 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
             Next::Drop(DropReason::LinkLocal)
         };
     }
-    features::first_ip(interface, Family::V6)
+    Next::To(interface.input6.first(Family::V6))
 }

@@ -1,11 +1,12 @@
 //! Sends an IPv6 packet to a neighbour: hop limit, MTU, link header.
 
+use packet::icmpv6;
 use packet::ipv6::{self, Ipv6};
-use packet::{ethernet, icmpv6};
 
 use super::{icmp_request, rewrite};
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
+use crate::id::Family;
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some(adjacency) = env.tables.adjacencies.get(frame.meta.object) else {
@@ -35,5 +36,5 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     if !frame.meta.local {
         ipv6::decrement_hop_limit(frame.l3_mut());
     }
-    rewrite::apply(frame, adjacency, with, ethernet::IPV6)
+    rewrite::apply(frame, out, adjacency, with, Family::V6)
 }

@@ -2,7 +2,7 @@
 
 use packet::ethernet::Ethernet;
 
-use super::features;
+use super::l2_switch;
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::interface::L2Config;
@@ -13,7 +13,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     };
     // What the router sends into the bridge was filtered when the router received it.
     if interface.acl_in.is_empty() || matches!(interface.l2, L2Config::Bridge { bvi: true, .. }) {
-        return features::after_acl_l2(env, interface, frame);
+        return l2_switch::switch(env, interface, frame);
     }
     let Ok((_, l3, _)) = Ethernet::new_checked(frame.head()).and_then(|e| e.payload_behind_tags())
     else {

@@ -4,14 +4,22 @@ use packet::ethernet;
 
 use crate::dpo::{Adjacency, Rewrite};
 use crate::frame::{ETHERNET_LEN, Frame};
-use crate::graph::{DropReason, Next, NodeId};
+use crate::graph::{DropReason, Next};
+use crate::id::Family;
+use crate::interface::Interface;
 
+/// Gives the first output feature of the interface `out`, or its output.
 pub(super) fn apply(
     frame: &mut Frame,
+    out: &Interface,
     adjacency: &Adjacency,
     rewrite: Rewrite,
-    ethertype: u16,
+    family: Family,
 ) -> Next {
+    let ethertype = match family {
+        Family::V4 => ethernet::IPV4,
+        Family::V6 => ethernet::IPV6,
+    };
     frame.meta.tx = adjacency.sw_if_index;
     match rewrite {
         Rewrite::Ethernet { dst, src } if usize::from(frame.meta.l3) == ethernet::HEADER_LEN => {
@@ -33,5 +41,5 @@ pub(super) fn apply(
             }
         }
     }
-    Next::To(NodeId::InterfaceOutput)
+    Next::To(out.output(family).first(family))
 }
