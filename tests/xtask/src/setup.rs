@@ -17,14 +17,22 @@ struct Need {
 }
 
 /// How many of [`NEEDS`], from the front, a build of the programs wants.
-const BUILD_NEEDS: usize = 3;
+const BUILD_NEEDS: usize = 4;
 
-const NEEDS: [Need; 12] = [
+const NEEDS: [Need; 13] = [
     need("gcc", &["cc", "gcc"], "linking"),
     need("libc6-dev", &["/usr/include/stdio.h"], "linking"),
     need(
         "protobuf-compiler",
         &["protoc"],
+        "building the store client",
+    ),
+    need(
+        "libprotobuf-dev",
+        &[
+            "/usr/include/google/protobuf/descriptor.proto",
+            "/usr/local/include/google/protobuf/descriptor.proto",
+        ],
         "building the store client",
     ),
     need("iproute2", &["ip"], "network tests"),
