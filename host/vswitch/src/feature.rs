@@ -4,6 +4,12 @@
 //! that has done its work asks for the node [`Features::after`] its own feature; the lookup (on input) and
 //! `interface-output` (on output) end the arcs. The order of the enums is the order of VPP's arcs
 //! `ip4-unicast`, `ip6-unicast`, `ip4-output` and `ip6-output`.
+//!
+//! Policies (npol) see the addresses of the real endpoints, as in VPP, where npol's hooks come last in cnat's
+//! input and first in its output. So on input translation runs before policy and may only restore real
+//! addresses (service to backend, node back to pod); on output it runs after policy and may only hide them
+//! (pod behind node, backend back to service). A reply of a service is therefore translated where it
+//! leaves, not where it enters.
 
 use crate::graph::NodeId;
 use crate::id::Family;

@@ -30,6 +30,7 @@ pub mod offload;
 pub mod persist;
 pub mod prefix;
 pub mod route;
+pub mod session;
 pub mod tables;
 pub mod trace;
 pub mod tunnel;
