@@ -5,6 +5,7 @@ pub mod acl;
 pub mod acl_types;
 pub mod af_packet;
 pub mod arp;
+pub mod cnat;
 pub mod ethernet_types;
 pub mod fib_types;
 pub mod interface;
@@ -50,5 +51,6 @@ pub static MODULES: &[&Module] = &[
     &acl_types::MODULE,
     &acl::MODULE,
     &abf::MODULE,
+    &cnat::MODULE,
     &tracedump::MODULE,
 ];
