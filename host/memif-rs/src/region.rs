@@ -26,12 +26,12 @@ impl Regions {
 
     /// The region that a peer's descriptor names, if it holds the whole buffer.
     #[inline]
-    pub(crate) fn check(&self, region: u16, offset: u32, len: u32) -> Result<(), RingError> {
+    pub(crate) fn check(&self, region: u16, offset: u32, len: u32) -> Result<&Mapping, RingError> {
         let mapping = self
             .mapping(region)
             .ok_or(RingError::UnknownRegion(region))?;
         if mapping.contains(offset as usize, len as usize) {
-            Ok(())
+            Ok(mapping)
         } else {
             Err(RingError::OutsideRegion(region))
         }

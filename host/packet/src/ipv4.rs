@@ -195,7 +195,24 @@ impl Header {
     }
 }
 
+/// Tells whether the checksum of a header without options is right.
+#[inline]
+#[must_use]
+pub fn plain_checksum_ok(header: &[u8; HEADER_LEN]) -> bool {
+    // Whether the sum is all ones does not depend on the order of bytes (RFC 1071, section 2 (B)).
+    let (words, _) = header.as_chunks::<4>();
+    let sum: u64 = words
+        .iter()
+        .map(|word| u64::from(u32::from_ne_bytes(*word)))
+        .sum();
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    (sum & 0xffff) + (sum >> 16) == 0xffff
+}
+
 /// Lowers the time to live by one and updates the checksum; zero stays zero.
+#[inline]
 pub fn decrement_ttl(bytes: &mut [u8]) {
     let word = u16_at(bytes, 8);
     if word < 0x0100 {
@@ -250,6 +267,17 @@ mod tests {
             let view = Ipv4::new_checked(&out).unwrap();
             prop_assert!(view.checksum_ok());
             prop_assert_eq!((view.ttl(), view.ident(), view.src().octets()), (ttl - 1, ident, dst));
+        }
+
+        #[test]
+        fn plain_checksums_are_judged_alike(mut bytes: [u8; HEADER_LEN], repair: bool) {
+            bytes[0] = 0x45;
+            if repair {
+                bytes[10..12].fill(0);
+                let check = checksum::of(&bytes);
+                bytes[10..12].copy_from_slice(&check.to_be_bytes());
+            }
+            prop_assert_eq!(plain_checksum_ok(&bytes), checksum::of(&bytes) == 0);
         }
 
         #[test]

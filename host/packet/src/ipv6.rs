@@ -200,6 +200,7 @@ impl Header {
 }
 
 /// Lowers the hop limit by one; zero stays zero.
+#[inline]
 pub fn decrement_hop_limit(bytes: &mut [u8]) {
     put(bytes, 7, [u8_at(bytes, 7).saturating_sub(1)]);
 }

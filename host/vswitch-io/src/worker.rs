@@ -27,6 +27,11 @@ use view::View;
 
 /// Turns without traffic before a worker sleeps: some tens of microseconds.
 const IDLE_TURNS_MAX: u32 = 64;
+/// Turns with traffic in rings between two looks at what the kernel has, when it has queues of this worker; a look is a
+/// system call.
+const BUSY_TURNS_MAX: u32 = 4;
+/// The same when it has none: only the mailbox is there, which is looked into every turn anyway.
+const BUSY_TURNS_MAX_RINGS_ONLY: u32 = 256;
 /// Events taken from the kernel per turn.
 const EVENTS_MAX: usize = 64;
 /// Epoll key of the mailbox.
@@ -49,6 +54,7 @@ pub struct Worker {
     pool: TailPool,
     scratch: Scratch,
     idle_turns: u32,
+    busy_turns: u32,
     stopped: bool,
 }
 
@@ -80,6 +86,7 @@ impl Worker {
             pool: TailPool::default(),
             scratch: Scratch::default(),
             idle_turns: 0,
+            busy_turns: 0,
             stopped: false,
         })
     }
@@ -131,6 +138,9 @@ impl Worker {
 
     /// Serves the queues the kernel reports, sleeping first when nothing happened for a while.
     fn serve_ready(&mut self, is_busy: bool) -> usize {
+        if is_busy && !self.is_kernel_due() {
+            return 0;
+        }
         let sleeps = !is_busy && self.idle_turns >= IDLE_TURNS_MAX && !self.arm();
         let timeout = if sleeps {
             EpollTimeout::try_from(SLEEP_MAX)
@@ -164,6 +174,22 @@ impl Worker {
             }
         }
         frames
+    }
+
+    /// Whether rings were served often enough to look at what the kernel has.
+    fn is_kernel_due(&mut self) -> bool {
+        let has_devices = self.inlets.iter().flatten().any(|inlet| !inlet.is_polled());
+        let most = if has_devices {
+            BUSY_TURNS_MAX
+        } else {
+            BUSY_TURNS_MAX_RINGS_ONLY
+        };
+        self.busy_turns += 1;
+        let is_due = self.busy_turns >= most;
+        if is_due {
+            self.busy_turns = 0;
+        }
+        is_due
     }
 
     /// Runs one burst of one queue through the graph and out; returns the frames received.

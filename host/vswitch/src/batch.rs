@@ -16,13 +16,23 @@ pub struct FrameId(pub(crate) u16);
 #[error("the batch is full or the head is longer than {HEAD_MAX} bytes", HEAD_MAX = crate::frame::HEAD_MAX)]
 pub struct BatchFull;
 
+/// Frames received one after the other on one interface.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RxRun {
+    pub(crate) on: SwIfIndex,
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+}
+
 /// Frames that go through the graph together. Made once per worker and used again: memory grows to the
 /// high-water mark and stays.
 #[derive(Debug)]
 pub struct Batch {
     frames: Vec<Frame>,
     used: usize,
-    received: usize,
+    /// Received frames come first, under the numbers from 0.
+    received: Vec<FrameId>,
+    rx_runs: Vec<RxRun>,
     tx: Vec<Vec<FrameId>>,
     tx_dirty: Vec<SwIfIndex>,
 }
@@ -38,7 +48,8 @@ impl Batch {
         Self {
             frames: vec![Frame::empty(); BATCH_MAX],
             used: 0,
-            received: 0,
+            received: Vec::with_capacity(BATCH_MAX),
+            rx_runs: Vec::with_capacity(BATCH_MAX),
             tx: Vec::new(),
             tx_dirty: Vec::with_capacity(64),
         }
@@ -55,32 +66,78 @@ impl Batch {
         tail: Option<Tail>,
         offload: Offload,
     ) -> Result<FrameId, BatchFull> {
+        self.receive(rx, head.len(), tail, offload, |room| {
+            room.copy_from_slice(head);
+            true
+        })
+    }
+
+    /// Adds a received frame whose head of `head_len` bytes `fill` writes in place; `fill` says whether it could.
+    ///
+    /// # Errors
+    /// As for [`Batch::push`], and when `fill` failed.
+    #[inline]
+    pub fn receive(
+        &mut self,
+        rx: SwIfIndex,
+        head_len: usize,
+        tail: Option<Tail>,
+        offload: Offload,
+        fill: impl FnOnce(&mut [u8]) -> bool,
+    ) -> Result<FrameId, BatchFull> {
         if self.is_full() {
             return Err(BatchFull);
         }
         let (id, frame) = self.spare().ok_or(BatchFull)?;
-        if !frame.reset(rx, head, tail, offload) {
+        let room = frame.reset(rx, head_len, tail, offload);
+        let len = room
+            .and_then(|room| fill(room).then_some(head_len + tail.map_or(0, |t| t.len as usize)));
+        let Some(len) = len else {
             self.used -= 1;
             return Err(BatchFull);
+        };
+        self.received.push(id);
+        match self.rx_runs.last_mut() {
+            Some(run) if run.on == rx => {
+                run.packets += 1;
+                run.bytes += len as u64;
+            }
+            _ => self.rx_runs.push(RxRun {
+                on: rx,
+                packets: 1,
+                bytes: len as u64,
+            }),
         }
-        self.received = self.used;
         Ok(id)
     }
 
     /// Tells whether no more frames can be received before [`Batch::clear`].
     pub fn is_full(&self) -> bool {
-        self.received >= BATCH_MAX
+        self.received.len() >= BATCH_MAX
     }
 
     /// Number of received frames.
     pub fn rx_len(&self) -> usize {
-        self.received
+        self.received.len()
+    }
+
+    pub(crate) fn rx_runs(&self) -> &[RxRun] {
+        &self.rx_runs
+    }
+
+    pub(crate) fn received_ids(&self) -> &[FrameId] {
+        &self.received
+    }
+
+    pub(crate) fn received_mut(&mut self) -> impl Iterator<Item = &mut Frame> {
+        self.frames.iter_mut().take(self.received.len())
     }
 
     /// Forgets all frames and lists; devices may release the tails.
     pub fn clear(&mut self) {
         self.used = 0;
-        self.received = 0;
+        self.received.clear();
+        self.rx_runs.clear();
         for sw_if_index in self.tx_dirty.drain(..) {
             if let Some(list) = self.tx.get_mut(sw_if_index.0 as usize) {
                 list.clear();
@@ -128,7 +185,7 @@ impl Batch {
         Some(id)
     }
 
-    pub(crate) fn transmit(&mut self, on: SwIfIndex, id: FrameId) {
+    pub(crate) fn transmit(&mut self, on: SwIfIndex, ids: &[FrameId]) {
         let at = on.0 as usize;
         if at >= self.tx.len() {
             self.tx
@@ -138,7 +195,7 @@ impl Batch {
             if list.is_empty() {
                 self.tx_dirty.push(on);
             }
-            list.push(id);
+            list.extend_from_slice(ids);
         }
     }
 }

@@ -74,6 +74,15 @@ impl LoadBalance {
         }
     }
 
+    /// The choice when there is no other.
+    #[inline]
+    pub fn only(&self) -> Option<Dpo> {
+        match &*self.buckets {
+            [only] => Some(*only),
+            _ => None,
+        }
+    }
+
     /// Chooses by flow hash; `hash` is asked for only when there is a choice.
     pub fn choose(&self, hash: impl FnOnce() -> u32) -> Dpo {
         if let [only] = &*self.buckets {

@@ -9,7 +9,7 @@ use crate::id::SwIfIndex;
 use crate::offload::{Offload, Tunnel};
 
 /// Free bytes in front of a received head, for encapsulation.
-pub const HEADROOM: usize = 96;
+pub const HEADROOM: usize = 128;
 /// Most bytes of a packet that are copied to the head.
 pub const HEAD_MAX: usize = 192;
 /// Most frames received into one batch.
@@ -31,19 +31,32 @@ pub struct Tail {
 }
 
 /// A packet on its way through the graph.
+///
+/// What all nodes read comes first, the bytes start on a cache line of their own.
 #[derive(Debug, Clone)]
+#[repr(C, align(64))]
 pub struct Frame {
-    bytes: [u8; HEAD_SIZE],
     start: u16,
     end: u16,
     /// The rest of the packet, behind the head.
     pub tail: Option<Tail>,
     /// Interface the frame is considered received on; encapsulation and bridging change it.
     pub rx: SwIfIndex,
+    pub(crate) meta: Meta,
     /// Work that was left to a device.
     pub offload: Offload,
-    pub(crate) meta: Meta,
+    bytes: Bytes,
 }
+
+/// Head and headroom.
+#[derive(Debug, Clone)]
+#[repr(align(64))]
+struct Bytes([u8; HEAD_SIZE]);
+
+const _: () = assert!(
+    HEADROOM.is_multiple_of(64),
+    "received heads start on a cache line"
+);
 
 /// What nodes tell each other about a frame.
 #[derive(Debug, Clone, Copy)]
@@ -87,42 +100,44 @@ impl Default for Meta {
 impl Frame {
     pub(crate) fn empty() -> Self {
         Self {
-            bytes: [0; HEAD_SIZE],
             start: 0,
             end: 0,
             tail: None,
             rx: SwIfIndex::NONE,
-            offload: Offload::default(),
             meta: Meta::default(),
+            offload: Offload::default(),
+            bytes: Bytes([0; HEAD_SIZE]),
         }
     }
 
-    /// Forgets everything and takes `head` as the start of a new packet; `false` when it is too long.
+    /// Forgets everything and gives the head of a new packet, to be written; `None` when it is too long.
+    #[inline]
     pub(crate) fn reset(
         &mut self,
         rx: SwIfIndex,
-        head: &[u8],
+        head_len: usize,
         tail: Option<Tail>,
         offload: Offload,
-    ) -> bool {
-        let Some(room) = self.bytes.get_mut(HEADROOM..HEADROOM + head.len()) else {
-            return false;
-        };
-        room.copy_from_slice(head);
+    ) -> Option<&mut [u8]> {
+        if head_len > HEAD_MAX {
+            return None;
+        }
         self.start = index(HEADROOM);
-        self.end = index(HEADROOM + head.len());
+        self.end = index(HEADROOM + head_len);
         self.tail = tail.filter(|t| t.len > 0);
         self.rx = rx;
         self.offload = offload;
         self.meta = Meta::default();
-        true
+        self.bytes.0.get_mut(HEADROOM..HEADROOM + head_len)
     }
 
     /// Becomes a copy of `other` (its head is copied, its tail shared).
     pub(crate) fn copy_from(&mut self, other: &Self) {
         let range = usize::from(other.start)..usize::from(other.end);
-        if let (Some(to), Some(from)) = (self.bytes.get_mut(range.clone()), other.bytes.get(range))
-        {
+        if let (Some(to), Some(from)) = (
+            self.bytes.0.get_mut(range.clone()),
+            other.bytes.0.get(range),
+        ) {
             to.copy_from_slice(from);
         }
         (self.start, self.end, self.tail, self.rx) = (other.start, other.end, other.tail, other.rx);
@@ -132,7 +147,9 @@ impl Frame {
     /// Becomes a packet that the switch makes, keeping its trace and its count of turns.
     pub(crate) fn replace(&mut self, head: &[u8]) {
         let (rx, trace, turns) = (self.rx, self.meta.trace, self.meta.turns);
-        self.reset(rx, head, None, Offload::default());
+        if let Some(room) = self.reset(rx, head.len(), None, Offload::default()) {
+            room.copy_from_slice(head);
+        }
         self.meta = Meta {
             trace,
             turns,
@@ -159,8 +176,10 @@ impl Frame {
     }
 
     /// First bytes of the packet.
+    #[inline]
     pub fn head(&self) -> &[u8] {
         self.bytes
+            .0
             .get(usize::from(self.start)..usize::from(self.end))
             .unwrap_or(&[])
     }
@@ -168,11 +187,13 @@ impl Frame {
     /// First bytes of the packet, editable.
     pub fn head_mut(&mut self) -> &mut [u8] {
         self.bytes
+            .0
             .get_mut(usize::from(self.start)..usize::from(self.end))
             .unwrap_or(&mut [])
     }
 
     /// Length of head and tail, in bytes.
+    #[inline]
     #[expect(
         clippy::len_without_is_empty,
         reason = "a packet length, not a container"
@@ -195,6 +216,32 @@ impl Frame {
     pub(crate) fn l3_mut(&mut self) -> &mut [u8] {
         let at = usize::from(self.meta.l3);
         self.head_mut().get_mut(at..).unwrap_or(&mut [])
+    }
+
+    /// The first `N` bytes of the L3 header; `None` when the head is shorter.
+    #[inline]
+    pub(crate) fn l3_start<const N: usize>(&self) -> Option<&[u8; N]> {
+        let at = usize::from(self.start) + usize::from(self.meta.l3);
+        if at + N > usize::from(self.end) {
+            return None;
+        }
+        self.bytes.0.get(at..)?.first_chunk()
+    }
+
+    /// The first `N` bytes of the L3 header, editable.
+    #[inline]
+    pub(crate) fn l3_start_mut<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        let at = usize::from(self.start) + usize::from(self.meta.l3);
+        if at + N > usize::from(self.end) {
+            return None;
+        }
+        self.bytes.0.get_mut(at..)?.first_chunk_mut()
+    }
+
+    /// The first `N` bytes of the packet, editable; `None` when the head is shorter.
+    #[inline]
+    pub(crate) fn head_start_mut<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
+        self.head_mut().first_chunk_mut()
     }
 
     /// Length of head and tail from the L3 header on, in bytes.
@@ -273,16 +320,13 @@ mod tests {
             csum_offset: 16,
             ..Offload::default()
         };
-        assert!(frame.reset(
-            SwIfIndex(1),
-            &[7; 60],
-            Some(Tail {
-                slot: 1,
-                offset: 0,
-                len: 40
-            }),
-            offload
-        ));
+        let tail = Tail {
+            slot: 1,
+            offset: 0,
+            len: 40,
+        };
+        let room = frame.reset(SwIfIndex(1), 60, Some(tail), offload);
+        room.unwrap().fill(7);
         frame.push(50).unwrap().fill(9);
         assert_eq!(
             (frame.len(), frame.offload.csum_start, frame.head()[50]),
@@ -307,6 +351,8 @@ mod tests {
 
     #[test]
     fn a_head_that_is_too_long_is_refused() {
-        assert!(!Frame::empty().reset(SwIfIndex(1), &[0; HEAD_MAX + 1], None, Offload::default()));
+        let mut frame = Frame::empty();
+        let room = frame.reset(SwIfIndex(1), HEAD_MAX + 1, None, Offload::default());
+        assert!(room.is_none());
     }
 }

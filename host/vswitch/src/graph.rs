@@ -6,17 +6,23 @@
 
 use crate::batch::{Batch, FrameId};
 use crate::counters::{IfCounter, WorkerCounters};
+use crate::dpo::{Adjacency, LoadBalance};
 use crate::event::Event;
+use crate::fib::Fib;
 use crate::frame::Frame;
 use crate::id::{Nanos, SwIfIndex};
+use crate::interface::Interface;
 use crate::node;
 use crate::tables::Tables;
 use crate::trace::Trace;
 
 mod names;
+mod recent;
 mod throttle;
 
 pub use names::{DropReason, NODES, NodeId};
+pub(crate) use recent::Counted;
+use recent::{Recent, Tally};
 pub(crate) use throttle::Throttle;
 
 /// Passes over encapsulation, decapsulation or a BVI before a frame is taken for a loop.
@@ -57,9 +63,83 @@ pub(crate) struct Env<'a> {
     pub(crate) now: Nanos,
     pub(crate) counters: &'a WorkerCounters,
     pub(crate) state: &'a mut State,
+    recent: Recent<'a>,
+    tally: Tally,
 }
 
-impl Env<'_> {
+impl<'a> Env<'a> {
+    pub(crate) fn new(
+        tables: &'a Tables,
+        now: Nanos,
+        counters: &'a WorkerCounters,
+        state: &'a mut State,
+    ) -> Self {
+        Self {
+            tables,
+            now,
+            counters,
+            state,
+            recent: Recent::default(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// [`Tables::interface`], fast when the last one asked for was the same.
+    #[inline]
+    pub(crate) fn interface(&mut self, index: SwIfIndex) -> Option<&'a Interface> {
+        let tables = self.tables;
+        self.recent
+            .interface
+            .get(index.0, |_| tables.interface(index))
+    }
+
+    /// [`Tables::load_balance`], fast when the last one asked for was the same.
+    #[inline]
+    pub(crate) fn load_balance(&mut self, index: u32) -> Option<&'a LoadBalance> {
+        let tables = self.tables;
+        self.recent
+            .load_balance
+            .get(index, |index| tables.load_balance(index))
+    }
+
+    /// An adjacency, fast when the last one asked for was the same.
+    #[inline]
+    pub(crate) fn adjacency(&mut self, index: u32) -> Option<&'a Adjacency> {
+        let tables = self.tables;
+        self.recent
+            .adjacency
+            .get(index, |index| tables.adjacencies.get(index))
+    }
+
+    /// A FIB, fast when the last one asked for was the same.
+    #[inline]
+    pub(crate) fn fib(&mut self, index: u32) -> Option<&'a Fib> {
+        let tables = self.tables;
+        self.recent.fib.get(index, |index| tables.fibs.get(index))
+    }
+
+    /// Counts a packet of `bytes` on an interface; the counters learn of it at the end of a run.
+    #[inline]
+    pub(crate) fn count(&mut self, on: SwIfIndex, what: Counted, bytes: usize) {
+        if self.tally.of != Some((on, what)) {
+            self.settle();
+            self.tally.of = Some((on, what));
+        }
+        self.tally.packets += 1;
+        self.tally.bytes += bytes as u64;
+    }
+
+    /// Adds what was tallied to the counters.
+    fn settle(&mut self) {
+        let Tally { of, packets, bytes } = std::mem::take(&mut self.tally);
+        let Some((on, what)) = of else { return };
+        let (of_packets, of_bytes) = what.counters();
+        self.counters.add(on, of_packets, packets);
+        if let Some(of_bytes) = of_bytes {
+            self.counters.add(on, of_bytes, bytes);
+        }
+    }
+
     /// Reports something learned, unless the same was reported a moment ago.
     pub(crate) fn learn(&mut self, key: u64, event: Event) {
         if self.state.events.len() < EVENTS_MAX && self.state.throttle.learn.allow(key, self.now) {
@@ -105,9 +185,9 @@ impl Queues {
         }
     }
 
-    pub(crate) fn push(&mut self, node: NodeId, id: FrameId) {
+    pub(crate) fn extend(&mut self, node: NodeId, ids: &[FrameId]) {
         if let Some(queue) = self.waiting.get_mut(node as usize) {
-            queue.push(id);
+            queue.extend_from_slice(ids);
             self.pending |= 1 << node as usize;
         }
     }
@@ -167,18 +247,44 @@ impl Graph<'_> {
         }
     }
 
-    fn each(
-        &mut self,
-        node: NodeId,
-        ids: &[FrameId],
-        process: fn(&mut Env<'_>, &mut Frame) -> Next,
-    ) {
-        for id in ids {
+    /// Runs one node over its frames. Frames mostly follow each other to the same place, so they are moved, counted and
+    /// listed by runs; this function exists once per node, with the node's code in it.
+    #[inline(never)]
+    fn each<P>(&mut self, node: NodeId, ids: &[FrameId], process: P)
+    where
+        P: Fn(&mut Env<'_>, &mut Frame) -> Next,
+    {
+        let (mut start, mut to) = (0, None);
+        for (at, id) in ids.iter().enumerate() {
             let Some(frame) = self.batch.frame_mut(*id) else {
                 continue;
             };
             let next = process(&mut self.env, frame);
-            self.follow(node, *id, next);
+            if frame.meta.trace != 0 {
+                self.env.state.trace.record(node, next, frame, self.env.now);
+            }
+            if to != Some(next) {
+                self.follow_all(node, ids.get(start..at).unwrap_or(&[]), to);
+                (start, to) = (at, Some(next));
+            }
+        }
+        self.follow_all(node, ids.get(start..).unwrap_or(&[]), to);
+        self.env.settle();
+    }
+
+    /// Puts frames where their node decided.
+    fn follow_all(&mut self, node: NodeId, ids: &[FrameId], next: Option<Next>) {
+        match next {
+            None => {}
+            Some(Next::To(to)) => self.queues.extend(to, ids),
+            Some(Next::Transmit(on)) => self.batch.transmit(on, ids),
+            Some(Next::Drop(reason)) => {
+                let counters = self.env.counters;
+                counters.add_drop(node, reason, ids.len() as u64);
+                for id in ids {
+                    counters.add(self.batch.frame(*id).rx, IfCounter::Drops, 1);
+                }
+            }
         }
     }
 
@@ -190,15 +296,6 @@ impl Graph<'_> {
         if frame.meta.trace != 0 {
             self.env.state.trace.record(node, next, frame, self.env.now);
         }
-        match next {
-            Next::To(to) => self.queues.push(to, id),
-            Next::Drop(reason) => {
-                self.env.counters.add_drop(node, reason, 1);
-                self.env.counters.add(frame.rx, IfCounter::Drops, 1);
-            }
-            Next::Transmit(on) => {
-                self.batch.transmit(on, id);
-            }
-        }
+        self.follow_all(node, &[id], Some(next));
     }
 }

@@ -56,6 +56,11 @@ impl Trace {
         self.left = 0;
     }
 
+    /// Tells whether packets are still to be traced.
+    pub(crate) const fn is_on(&self) -> bool {
+        self.left > 0
+    }
+
     /// Gives a packet its number when it is to be traced, 0 otherwise.
     pub(crate) fn admit(&mut self, rx: SwIfIndex) -> u32 {
         if self.left == 0 || self.only.is_some_and(|only| only != rx) {

@@ -30,25 +30,19 @@ impl Worker {
     /// Takes all received frames of `batch` through the graph to completion and leaves the transmit
     /// lists in it. Call [`Batch::clear`] after transmitting.
     pub fn run(&mut self, tables: &Tables, batch: &mut Batch, now: Nanos) {
-        let received = batch.rx_len();
-        for at in 0..received {
-            let Ok(at) = u16::try_from(at) else { break };
-            let id = crate::batch::FrameId(at);
-            let Some(frame) = batch.frame_mut(id) else {
-                break;
-            };
-            self.counters.add(frame.rx, IfCounter::RxPackets, 1);
-            self.counters
-                .add(frame.rx, IfCounter::RxBytes, frame.len() as u64);
-            frame.meta.trace = self.state.trace.admit(frame.rx);
-            self.queues.push(NodeId::EthernetInput, id);
+        for run in batch.rx_runs() {
+            let (packets, bytes) = (run.packets, run.bytes);
+            self.counters.add(run.on, IfCounter::RxPackets, packets);
+            self.counters.add(run.on, IfCounter::RxBytes, bytes);
         }
-        let env = Env {
-            tables,
-            now,
-            counters: &self.counters,
-            state: &mut self.state,
-        };
+        if self.state.trace.is_on() {
+            for frame in batch.received_mut() {
+                frame.meta.trace = self.state.trace.admit(frame.rx);
+            }
+        }
+        self.queues
+            .extend(NodeId::EthernetInput, batch.received_ids());
+        let env = Env::new(tables, now, &self.counters, &mut self.state);
         Graph {
             env,
             batch,

@@ -91,6 +91,7 @@ impl RxQueue {
     }
 
     /// The shown packets.
+    #[inline]
     pub fn packets(&self) -> impl Iterator<Item = RxPacket<'_>> {
         (0..self.packets.len()).filter_map(|index| self.packet(index))
     }
@@ -198,6 +199,15 @@ impl RxQueue {
             let segment = self.checked(index, descriptor)?;
             self.segments.push(segment);
             seen += 1;
+            if !descriptor.has_next() && seen == first + 1 {
+                self.packets.push(Packet {
+                    first,
+                    count: 1,
+                    len: segment.len,
+                });
+                first = seen;
+                continue;
+            }
             len = len
                 .checked_add(segment.len)
                 .ok_or(RingError::TooLong(u32::MAX))?;
@@ -227,7 +237,8 @@ impl RxQueue {
         let len = descriptor.length;
         let Some(row) = self.row else {
             let Descriptor { region, offset, .. } = descriptor;
-            self.port.regions.check(region, offset, len)?;
+            let mapping = self.port.regions.check(region, offset, len)?;
+            mapping.prefetch(offset as usize);
             return Ok(Segment {
                 region,
                 offset,
@@ -242,6 +253,9 @@ impl RxQueue {
         } = row.buffer(self.port.ring.size(), index);
         if len > room {
             return Err(RingError::TooLong(len));
+        }
+        if let Some(mapping) = self.port.regions.mapping(region) {
+            mapping.prefetch(offset as usize);
         }
         Ok(Segment {
             region,
@@ -298,6 +312,9 @@ impl RxPacket<'_> {
     /// Copies from `offset` on into `to`; returns the bytes copied, fewer than `to` holds at the packet's end.
     #[inline]
     pub fn copy_out(&self, offset: usize, to: &mut [u8]) -> usize {
+        if let Some((mapping, at)) = self.one_piece(offset, to.len()) {
+            return mapping.read(at, to).map_or(0, |()| to.len());
+        }
         let mut done = 0;
         let wanted = to.len();
         self.walk(offset, wanted, |mapping, at, len| {
@@ -307,6 +324,17 @@ impl RxPacket<'_> {
             copied
         });
         done
+    }
+
+    /// Where `[offset, offset + len)` starts, when it lies in a single buffer.
+    #[inline]
+    pub(super) fn one_piece(&self, offset: usize, len: usize) -> Option<(&Mapping, usize)> {
+        let [segment] = self.segments else {
+            return None;
+        };
+        let mapping = self.queue.port.regions.mapping(segment.region)?;
+        let inside = offset + len <= segment.len as usize;
+        inside.then_some((mapping, segment.offset as usize + offset))
     }
 
     /// Visits the pieces of `[offset, offset + len)` until `visit` says no.

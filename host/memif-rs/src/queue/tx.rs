@@ -78,6 +78,11 @@ impl TxQueue {
     /// As for [`reserve`](Self::reserve).
     #[inline]
     pub fn push(&mut self, pieces: &[&[u8]]) -> Result<bool, RingError> {
+        if let [whole] = pieces
+            && let Some(done) = self.push_whole(whole, None)?
+        {
+            return Ok(done);
+        }
         let mut frame = self.begin();
         for piece in pieces {
             frame.append(piece)?;
@@ -95,12 +100,63 @@ impl TxQueue {
         head: &[u8],
         tail: Option<(&RxPacket<'_>, usize, usize)>,
     ) -> Result<bool, RingError> {
+        if let Some(done) = self.push_whole(head, tail)? {
+            return Ok(done);
+        }
         let mut frame = self.begin();
         frame.append(head)?;
         if let Some((packet, offset, len)) = tail {
             frame.append_packet(packet, offset, len)?;
         }
         Ok(frame.finish())
+    }
+
+    /// Queues a frame that fits into the next buffer and has its tail in one piece; `None` for any other.
+    #[inline]
+    fn push_whole(
+        &mut self,
+        head: &[u8],
+        tail: Option<(&RxPacket<'_>, usize, usize)>,
+    ) -> Result<Option<bool>, RingError> {
+        if head.is_empty() {
+            return Ok(None);
+        }
+        if self.reserve(1)? == 0 {
+            return Ok(Some(false));
+        }
+        let tail_len = tail.map_or(0, |(_, _, len)| len);
+        let length = head.len() + tail_len;
+        let buffer = self.buffer(0);
+        let buffer = self.port.fail(buffer)?;
+        if length > buffer.length as usize {
+            return Ok(None);
+        }
+        let outside = RingError::OutsideRegion(buffer.region);
+        let mapping = self.port.regions.mapping(buffer.region);
+        let mapping = mapping.ok_or(RingError::UnknownRegion(buffer.region))?;
+        let at = buffer.offset as usize;
+        if let Some((packet, offset, len)) = tail {
+            let Some((from, from_at)) = packet.one_piece(offset, len) else {
+                return Ok(None);
+            };
+            from.copy_to(from_at, mapping, at + head.len(), len)
+                .map_err(|_| outside)?;
+        }
+        mapping.write(at, head).map_err(|_| outside)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "at most the buffer's length"
+        )]
+        let length = length as u32;
+        let filled = Descriptor {
+            flags: flags(false),
+            length,
+            ..buffer
+        };
+        self.port.ring.set_descriptor(self.next, filled);
+        self.next = self.next.wrapping_add(1);
+        self.free -= 1;
+        Ok(Some(true))
     }
 
     /// Sends as many of `frames` as the ring takes and publishes them; returns their number.

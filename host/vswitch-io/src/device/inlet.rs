@@ -204,19 +204,18 @@ fn fill_from_memif(
 ) -> Result<Burst, InletError> {
     let mut burst = Burst::default();
     let count = queue.peek(BATCH_MAX).map_err(InletError::Ring)?;
-    for slot in 0..count {
-        let Some(packet) = queue.packet(slot) else {
-            break;
-        };
-        let mut head = [0; HEAD_MAX];
-        packet.copy_out(0, &mut head);
+    for (slot, packet) in queue.packets().take(count).enumerate() {
+        let head_len = packet.len().min(HEAD_MAX);
         // The tail is the rest of the packet, still in the ring.
-        let at = Tail {
+        let tail = (packet.len() > head_len).then(|| Tail {
             slot: slot as u32,
-            offset: HEAD_MAX as u32,
-            len: packet.len() as u32,
-        };
-        burst.push(batch, rx, &head, at, Some(Offload::default()));
+            offset: head_len as u32,
+            len: (packet.len() - head_len) as u32,
+        });
+        let pushed = batch.receive(rx, head_len, tail, Offload::default(), |room| {
+            packet.copy_out(0, room) == head_len
+        });
+        burst.record(pushed.is_ok());
     }
     Ok(burst)
 }
@@ -234,10 +233,12 @@ impl Burst {
         let head = head.get(..at.len as usize).unwrap_or(head);
         let rest = at.len - head.len() as u32;
         let tail = (rest > 0).then_some(Tail { len: rest, ..at });
-        match offload.map(|offload| batch.push(rx, head, tail, offload)) {
-            Some(Ok(_)) => self.frames += 1,
-            Some(Err(_)) | None => self.errors += 1,
-        }
+        self.record(offload.is_some_and(|offload| batch.push(rx, head, tail, offload).is_ok()));
+    }
+
+    fn record(&mut self, taken: bool) {
+        self.frames += usize::from(taken);
+        self.errors += u64::from(!taken);
     }
 }
 

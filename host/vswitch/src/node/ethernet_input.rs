@@ -1,14 +1,15 @@
 //! Classifies a frame by the mode of its interface and its EtherType.
 //! Next: `l2-input` for switched interfaces; `ip4-input`, `ip6-input`, `arp-input` for routed ones.
 
-use packet::ethernet::{self, Ethernet};
+use packet::{MacAddr, ethernet};
 
+use super::l2_input;
 use crate::frame::{ETHERNET_LEN, Frame};
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::interface::{Interface, L2Config};
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
-    let Some(interface) = env.tables.interface(frame.rx) else {
+    let Some(interface) = env.interface(frame.rx) else {
         return Next::Drop(DropReason::NoInterface);
     };
     if !interface.admin_up {
@@ -18,13 +19,20 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         frame.meta.l3 = 0;
         return by_version(interface, frame);
     }
-    let Ok(header) = Ethernet::new_checked(frame.head()) else {
+    let Some(header) = frame.head().first_chunk::<{ ethernet::HEADER_LEN }>() else {
         return Next::Drop(DropReason::Truncated);
     };
-    let kind = header.ethertype();
-    let dst = header.dst();
+    let [d0, d1, d2, d3, d4, d5, _, _, _, _, _, _, t0, t1] = *header;
+    let (dst, kind) = (
+        MacAddr([d0, d1, d2, d3, d4, d5]),
+        u16::from_be_bytes([t0, t1]),
+    );
     frame.meta.l3 = ETHERNET_LEN;
     match interface.l2 {
+        // A trace shows all nodes; nobody else needs to wait for the next one.
+        L2Config::Xconnect(_) | L2Config::Bridge { bvi: false, .. } if frame.meta.trace == 0 => {
+            return l2_input::start(env, interface, frame);
+        }
         L2Config::Xconnect(_) | L2Config::Bridge { bvi: false, .. } => {
             return Next::To(NodeId::L2Input);
         }

@@ -2,6 +2,7 @@
 
 use packet::ethernet;
 
+use super::interface_tx;
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
 
@@ -9,7 +10,7 @@ use crate::graph::{DropReason, Env, Next, NodeId};
 const LINK_HEADER_MAX: usize = ethernet::HEADER_LEN + 2 * ethernet::TAG_LEN;
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
-    let Some(interface) = env.tables.interface(frame.meta.tx) else {
+    let Some(interface) = env.interface(frame.meta.tx) else {
         return Next::Drop(DropReason::NoInterface);
     };
     if !interface.admin_up {
@@ -18,9 +19,12 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     if !frame.offload.gso.is_some() && frame.len() > interface.mtu_link as usize + LINK_HEADER_MAX {
         return Next::Drop(DropReason::MtuExceeded);
     }
-    Next::To(if interface.acl_out.is_empty() {
-        NodeId::InterfaceTx
-    } else {
-        NodeId::AclOutput
-    })
+    if !interface.acl_out.is_empty() {
+        return Next::To(NodeId::AclOutput);
+    }
+    // A trace shows all nodes; nobody else needs to wait for the next one.
+    if frame.meta.trace == 0 {
+        return interface_tx::send(env, interface, frame);
+    }
+    Next::To(NodeId::InterfaceTx)
 }

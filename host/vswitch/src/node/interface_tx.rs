@@ -1,15 +1,20 @@
 //! Hands a frame to what is behind an interface: a device, a tunnel, or a bridge (through the BVI).
 
-use crate::counters::IfCounter;
 use crate::frame::Frame;
-use crate::graph::{DropReason, Env, Next, NodeId};
-use crate::interface::{InterfaceKind, L2Config};
+use crate::graph::{Counted, DropReason, Env, Next, NodeId};
+use crate::interface::{Interface, InterfaceKind, L2Config};
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
-    let on = frame.meta.tx;
-    let Some(interface) = env.tables.interface(on) else {
+    let Some(interface) = env.interface(frame.meta.tx) else {
         return Next::Drop(DropReason::NoInterface);
     };
+    send(env, interface, frame)
+}
+
+/// The node's work, when the interface is known.
+#[inline]
+pub(super) fn send(env: &mut Env<'_>, interface: &Interface, frame: &mut Frame) -> Next {
+    let on = frame.meta.tx;
     let next = match interface.kind {
         InterfaceKind::Device => Next::Transmit(on),
         InterfaceKind::Vxlan { .. } => env.turn(frame, NodeId::VxlanEncap),
@@ -24,7 +29,6 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
             return Next::Drop(DropReason::LoopbackTx);
         }
     };
-    env.counters.add(on, IfCounter::TxPackets, 1);
-    env.counters.add(on, IfCounter::TxBytes, frame.len() as u64);
+    env.count(on, Counted::Tx, frame.len());
     next
 }

@@ -1,39 +1,73 @@
 //! Checks an IPv4 header once, so that later nodes may trust it. Next: input features, then the lookup.
 
-use packet::ipv4::Ipv4;
+use std::net::Ipv4Addr;
 
-use crate::counters::IfCounter;
+use packet::ipv4::{self, Ipv4};
+
 use crate::frame::Frame;
-use crate::graph::{DropReason, Env, Next};
+use crate::graph::{Counted, DropReason, Env, Next};
 use crate::id::Family;
 
+/// Version 4 and a header of five words: no options.
+const PLAIN: u8 = 0x45;
+
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
-    let Some(interface) = env.tables.interface(frame.rx) else {
+    let Some(interface) = env.interface(frame.rx) else {
         return Next::Drop(DropReason::NoInterface);
     };
-    env.counters.add(frame.rx, IfCounter::Ip4, 1);
-    let Ok(ip) = Ipv4::new_checked(frame.l3()) else {
-        return Next::Drop(DropReason::BadVersion);
+    env.count(frame.rx, Counted::Ip4, 0);
+    let total = match frame.l3_start::<{ ipv4::HEADER_LEN }>() {
+        Some(header) if header[0] == PLAIN => plain(header),
+        _ => checked(frame.l3()),
     };
-    let total = usize::from(ip.total_len());
-    if !ip.checksum_ok() {
-        return Next::Drop(DropReason::BadChecksum);
-    }
-    if total > frame.l3_len() {
+    let total = match total {
+        Ok(total) => usize::from(total),
+        Err(reason) => return Next::Drop(reason),
+    };
+    let available = frame.l3_len();
+    if total > available {
         return Next::Drop(DropReason::BadLength);
     }
-    let (src, dst) = (ip.src(), ip.dst());
-    if src.is_multicast() || src.is_broadcast() {
-        return Next::Drop(DropReason::BadSource);
-    }
-    if dst.is_multicast() {
-        return Next::Drop(DropReason::Multicast);
-    }
     // A super-frame's total length may be short or zero of meaning; its real length rules.
-    if !frame.offload.gso.is_some() {
+    if total < available && !frame.offload.gso.is_some() {
         frame.truncate(usize::from(frame.meta.l3) + total);
     }
     frame.meta.fib = interface.fib4;
     frame.meta.local = false;
     Next::To(interface.input4.first(Family::V4))
+}
+
+/// Total length of a packet whose header has no options.
+fn plain(header: &[u8; ipv4::HEADER_LEN]) -> Result<u16, DropReason> {
+    let [_, _, t0, t1, _, _, _, _, _, _, _, _, s0, s1, s2, s3, d0, ..] = *header;
+    let total = u16::from_be_bytes([t0, t1]);
+    if usize::from(total) < ipv4::HEADER_LEN {
+        return Err(DropReason::BadVersion);
+    }
+    if !ipv4::plain_checksum_ok(header) {
+        return Err(DropReason::BadChecksum);
+    }
+    let src = Ipv4Addr::new(s0, s1, s2, s3);
+    if src.is_multicast() || src.is_broadcast() {
+        return Err(DropReason::BadSource);
+    }
+    if Ipv4Addr::new(d0, 0, 0, 0).is_multicast() {
+        return Err(DropReason::Multicast);
+    }
+    Ok(total)
+}
+
+/// The same for any header.
+fn checked(packet: &[u8]) -> Result<u16, DropReason> {
+    let ip = Ipv4::new_checked(packet).map_err(|_| DropReason::BadVersion)?;
+    if !ip.checksum_ok() {
+        return Err(DropReason::BadChecksum);
+    }
+    if ip.src().is_multicast() || ip.src().is_broadcast() {
+        return Err(DropReason::BadSource);
+    }
+    if ip.dst().is_multicast() {
+        return Err(DropReason::Multicast);
+    }
+    Ok(ip.total_len())
 }

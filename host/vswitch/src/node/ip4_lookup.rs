@@ -1,15 +1,26 @@
 //! IPv4 forwarding decision.
 
-use packet::ipv4::Ipv4;
+use std::net::Ipv4Addr;
+
+use packet::ipv4;
 
 use super::resolve;
+use crate::dpo::Dpo;
 use crate::frame::Frame;
-use crate::graph::{DropReason, Env, Next};
+use crate::graph::{DropReason, Env, Next, NodeId};
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
-    let Ok(ip) = Ipv4::new_checked(frame.l3()) else {
+    let Some([.., a, b, c, d]) = frame.l3_start::<{ ipv4::HEADER_LEN }>() else {
         return Next::Drop(DropReason::BadVersion);
     };
-    let dst = ip.dst();
-    resolve::lookup(env, frame, dst.into())
+    let dst = [*a, *b, *c, *d];
+    let found = env.fib(frame.meta.fib).and_then(|fib| fib.lookup(&dst));
+    let Some(choices) = found.and_then(|index| env.load_balance(index)) else {
+        return Next::Drop(DropReason::NoRoute);
+    };
+    if let Some(Dpo::Adjacency(index)) = choices.only() {
+        frame.meta.object = index;
+        return Next::To(NodeId::Ip4Rewrite);
+    }
+    resolve::through(env, frame, choices, Ipv4Addr::from(dst).into())
 }

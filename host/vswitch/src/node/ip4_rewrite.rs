@@ -1,28 +1,31 @@
 //! Sends an IPv4 packet to a neighbour: time to live, MTU, link header.
 
 use packet::icmp;
-use packet::ipv4::{self, Ipv4};
+use packet::ipv4;
 
 use super::{icmp_request, rewrite};
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::id::Family;
 
+/// "Don't fragment" in the first byte of the fragment word.
+const DF: u8 = 0x40;
+
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
-    let Some(adjacency) = env.tables.adjacencies.get(frame.meta.object) else {
+    let Some(adjacency) = env.adjacency(frame.meta.object) else {
         return Next::Drop(DropReason::NoAdjacency);
     };
-    let Some(out) = env.tables.interface(adjacency.sw_if_index) else {
+    let Some(out) = env.interface(adjacency.sw_if_index) else {
         return Next::Drop(DropReason::NoInterface);
     };
     let Some(with) = adjacency.rewrite else {
         (frame.meta.tx, frame.meta.next_hop) = (adjacency.sw_if_index, adjacency.next_hop);
         return Next::To(NodeId::Ip4Arp);
     };
-    let Ok(ip) = Ipv4::new_checked(frame.l3()) else {
+    let Some(header) = frame.l3_start::<{ ipv4::HEADER_LEN }>() else {
         return Next::Drop(DropReason::BadVersion);
     };
-    let (ttl, dont_fragment) = (ip.ttl(), ip.dont_fragment());
+    let (ttl, dont_fragment) = (header[8], header[6] & DF != 0);
     if !frame.meta.local && ttl <= 1 {
         return icmp_request::v4(frame, icmp::TIME_EXCEEDED, 0, 0);
     }
@@ -35,7 +38,9 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         };
     }
     if !frame.meta.local {
-        ipv4::decrement_ttl(frame.l3_mut());
+        if let Some(header) = frame.l3_start_mut::<{ ipv4::HEADER_LEN }>() {
+            ipv4::decrement_ttl(header);
+        }
     }
     rewrite::apply(frame, out, adjacency, with, Family::V4)
 }

@@ -4,28 +4,28 @@
 use packet::ipv6::{self, Ipv6};
 use packet::proto;
 
-use crate::counters::IfCounter;
 use crate::frame::Frame;
-use crate::graph::{DropReason, Env, Next, NodeId};
+use crate::graph::{Counted, DropReason, Env, Next, NodeId};
 use crate::id::Family;
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
-    let Some(interface) = env.tables.interface(frame.rx) else {
+    let Some(interface) = env.interface(frame.rx) else {
         return Next::Drop(DropReason::NoInterface);
     };
-    env.counters.add(frame.rx, IfCounter::Ip6, 1);
+    env.count(frame.rx, Counted::Ip6, 0);
     let Ok(ip) = Ipv6::new_checked(frame.l3()) else {
         return Next::Drop(DropReason::BadVersion);
     };
     let total = ipv6::HEADER_LEN + usize::from(ip.payload_len());
-    if total > frame.l3_len() {
+    let available = frame.l3_len();
+    if total > available {
         return Next::Drop(DropReason::BadLength);
     }
     let (src, dst, next_header) = (ip.src(), ip.dst(), ip.next_header());
     if src.is_multicast() {
         return Next::Drop(DropReason::BadSource);
     }
-    if !frame.offload.gso.is_some() {
+    if total < available && !frame.offload.gso.is_some() {
         frame.truncate(usize::from(frame.meta.l3) + total);
     }
     frame.meta.fib = interface.fib6;

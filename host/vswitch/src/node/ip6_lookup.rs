@@ -1,19 +1,30 @@
 //! IPv6 forwarding decision.
 
-use packet::ipv6::Ipv6;
+use std::net::Ipv6Addr;
+
+use packet::ipv6;
 
 use super::resolve;
+use crate::dpo::Dpo;
 use crate::frame::Frame;
-use crate::graph::{DropReason, Env, Next};
+use crate::graph::{DropReason, Env, Next, NodeId};
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
-    let Ok(ip) = Ipv6::new_checked(frame.l3()) else {
+    let header = frame.l3_start::<{ ipv6::HEADER_LEN }>();
+    let Some(dst) = header.and_then(|header| header.last_chunk::<16>()).copied() else {
         return Next::Drop(DropReason::BadVersion);
     };
-    let dst = ip.dst();
-    if dst.is_unicast_link_local() {
+    if let [0xfe, 0x80..=0xbf, ..] = dst {
         // Only packets of this switch come here with a link-local destination; it is on the link they concern.
-        return resolve::attached(env, frame, frame.rx, dst.into());
+        return resolve::attached(env, frame, frame.rx, Ipv6Addr::from(dst).into());
     }
-    resolve::lookup(env, frame, dst.into())
+    let found = env.fib(frame.meta.fib).and_then(|fib| fib.lookup(&dst));
+    let Some(choices) = found.and_then(|index| env.load_balance(index)) else {
+        return Next::Drop(DropReason::NoRoute);
+    };
+    if let Some(Dpo::Adjacency(index)) = choices.only() {
+        frame.meta.object = index;
+        return Next::To(NodeId::Ip6Rewrite);
+    }
+    resolve::through(env, frame, choices, Ipv6Addr::from(dst).into())
 }

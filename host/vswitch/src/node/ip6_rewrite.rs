@@ -1,7 +1,7 @@
 //! Sends an IPv6 packet to a neighbour: hop limit, MTU, link header.
 
 use packet::icmpv6;
-use packet::ipv6::{self, Ipv6};
+use packet::ipv6;
 
 use super::{icmp_request, rewrite};
 use crate::frame::Frame;
@@ -9,20 +9,21 @@ use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::id::Family;
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
-    let Some(adjacency) = env.tables.adjacencies.get(frame.meta.object) else {
+    let Some(adjacency) = env.adjacency(frame.meta.object) else {
         return Next::Drop(DropReason::NoAdjacency);
     };
-    let Some(out) = env.tables.interface(adjacency.sw_if_index) else {
+    let Some(out) = env.interface(adjacency.sw_if_index) else {
         return Next::Drop(DropReason::NoInterface);
     };
     let Some(with) = adjacency.rewrite else {
         (frame.meta.tx, frame.meta.next_hop) = (adjacency.sw_if_index, adjacency.next_hop);
         return Next::To(NodeId::Ip6DiscoverNeighbor);
     };
-    let Ok(ip) = Ipv6::new_checked(frame.l3()) else {
+    let Some(header) = frame.l3_start::<{ ipv6::HEADER_LEN }>() else {
         return Next::Drop(DropReason::BadVersion);
     };
-    if !frame.meta.local && ip.hop_limit() <= 1 {
+    let hop_limit = header[7];
+    if !frame.meta.local && hop_limit <= 1 {
         return icmp_request::v6(frame, icmpv6::TIME_EXCEEDED, 0, 0);
     }
     if frame.l3_wire_len() > out.mtu6 as usize {
@@ -34,7 +35,9 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         };
     }
     if !frame.meta.local {
-        ipv6::decrement_hop_limit(frame.l3_mut());
+        if let Some(header) = frame.l3_start_mut::<{ ipv6::HEADER_LEN }>() {
+            ipv6::decrement_hop_limit(header);
+        }
     }
     rewrite::apply(frame, out, adjacency, with, Family::V6)
 }

@@ -5,12 +5,18 @@ use packet::ethernet::Ethernet;
 use super::l2_switch;
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
-use crate::interface::L2Config;
+use crate::interface::{Interface, L2Config};
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
-    let Some(interface) = env.tables.interface(frame.rx) else {
+    let Some(interface) = env.interface(frame.rx) else {
         return Next::Drop(DropReason::NoInterface);
     };
+    start(env, interface, frame)
+}
+
+/// The node's work, when the interface is known.
+#[inline]
+pub(super) fn start(env: &Env<'_>, interface: &Interface, frame: &mut Frame) -> Next {
     // What the router sends into the bridge was filtered when the router received it.
     if interface.acl_in.is_empty() || matches!(interface.l2, L2Config::Bridge { bvi: true, .. }) {
         return l2_switch::switch(env, interface, frame);

@@ -13,14 +13,6 @@ use crate::id::{Family, SwIfIndex};
 /// Lookups of one packet before it is taken for a routing loop inside the tables.
 const LOOKUPS_MAX: usize = 5;
 
-/// Looks `dst` up in the frame's FIB and follows the result.
-pub(super) fn lookup(env: &Env<'_>, frame: &mut Frame, dst: IpAddr) -> Next {
-    match env.tables.route(frame.meta.fib, dst) {
-        Some(choices) => through(env, frame, choices, dst),
-        None => Next::Drop(DropReason::NoRoute),
-    }
-}
-
 /// Follows `choices` for a packet to `dst`.
 pub(super) fn through(
     env: &Env<'_>,

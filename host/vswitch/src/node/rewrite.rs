@@ -9,6 +9,7 @@ use crate::id::Family;
 use crate::interface::Interface;
 
 /// Gives the first output feature of the interface `out`, or its output.
+#[inline]
 pub(super) fn apply(
     frame: &mut Frame,
     out: &Interface,
@@ -23,7 +24,9 @@ pub(super) fn apply(
     frame.meta.tx = adjacency.sw_if_index;
     match rewrite {
         Rewrite::Ethernet { dst, src } if usize::from(frame.meta.l3) == ethernet::HEADER_LEN => {
-            ethernet::emit(frame.head_mut(), dst, src, ethertype);
+            if let Some(header) = frame.head_start_mut() {
+                *header = ethernet::header(dst, src, ethertype);
+            }
         }
         Rewrite::Ethernet { dst, src } => {
             if !frame.strip_l2() {

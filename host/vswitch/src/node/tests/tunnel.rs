@@ -260,5 +260,5 @@ fn a_tunnel_that_routes_into_itself_ends() {
         )
         .is_empty()
     );
-    assert_eq!(lab.drops(), ["ip4-rewrite: no room for encapsulation = 1"]);
+    assert_eq!(lab.drops(), ["vxlan-encap: no room for encapsulation = 1"]);
 }
