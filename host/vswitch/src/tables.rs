@@ -40,6 +40,25 @@ impl Tables {
         self.generation
     }
 
+    /// How many objects of each kind are held: what leak tests compare.
+    pub fn census(&self) -> impl Iterator<Item = (&'static str, usize)> + use<> {
+        [
+            ("interfaces", self.interfaces.iter().count()),
+            ("fibs", self.fibs.iter().count()),
+            ("load balances", self.load_balances.iter().count()),
+            ("adjacencies", self.adjacencies.iter().count()),
+            ("adjacency keys", self.adjacency_of.len()),
+            ("bridges", self.bridges.iter().count()),
+            ("macs", self.macs.len()),
+            ("acls", self.acls.iter().count()),
+            ("vxlans", self.vxlans.iter().count()),
+            ("vxlan keys", self.vxlan_of.len()),
+            ("vxlan ports", self.vxlan_ports.len()),
+            ("proxied ranges", self.proxy_arp.len()),
+        ]
+        .into_iter()
+    }
+
     pub(crate) fn interface(&self, index: SwIfIndex) -> Option<&Interface> {
         self.interfaces.get(index.0).map(|i| &**i)
     }

@@ -17,7 +17,7 @@ pub(super) struct Member {
 }
 
 /// Where a crate stands; arrows point from a higher number to a lower one.
-const LAYERS: [(&str, u8); 29] = [
+const LAYERS: [(&str, u8); 30] = [
     // bytes and nouns
     ("packet", 0),
     ("model", 1),
@@ -53,6 +53,7 @@ const LAYERS: [(&str, u8); 29] = [
     ("contract", 8),
     ("e2e", 8),
     ("bench", 8),
+    ("sim", 8),
     ("xtask", 8),
 ];
 
