@@ -4,12 +4,13 @@
 //! publish once after a burst. The cost of a change follows the objects it names: tables are persistent,
 //! and an interface or route is rebuilt alone.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use packet::MacAddr;
 
 use crate::counters::{ErrorCounter, InterfaceCounters, NodeCounter, WorkerCounters};
+use crate::dpo::LoadBalance;
 use crate::error::ApiError;
 use crate::event::Notice;
 use crate::graph::{DropReason, NodeId};
@@ -63,7 +64,10 @@ pub struct Dataplane {
     routes: BTreeMap<RouteUse, RouteEntry>,
     /// Which routes have a path on an interface.
     routes_on: BTreeSet<(SwIfIndex, RouteUse)>,
+    route_stats_pool: Pool,
     load_balance_pool: Pool,
+    /// Load balances of routes, with index and number of routes.
+    shared_load_balances: HashMap<Arc<LoadBalance>, (u32, u32)>,
     neighbors: NeighborState,
     acl_pool: Pool,
     /// How often an ACL is used: on input, on output, by policies.
@@ -100,7 +104,9 @@ impl Dataplane {
             fib_pool: Pool::default(),
             routes: BTreeMap::new(),
             routes_on: BTreeSet::new(),
+            route_stats_pool: Pool::default(),
             load_balance_pool: Pool::default(),
+            shared_load_balances: HashMap::new(),
             neighbors: NeighborState::default(),
             acl_pool: Pool::default(),
             acl_uses: BTreeMap::new(),

@@ -7,7 +7,7 @@ use packet::MacAddr;
 use crate::id::SwIfIndex;
 
 /// What happens to a packet after a lookup.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dpo {
     Drop,
     /// Answer with ICMP unreachable.
@@ -31,7 +31,7 @@ pub enum Dpo {
 }
 
 /// Choices of a route, spread by weight over a power of two of buckets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LoadBalance {
     buckets: Box<[Dpo]>,
 }

@@ -73,11 +73,6 @@ impl Tables {
 
     /// Longest prefix match; gives the load balance.
     pub(crate) fn route(&self, fib: u32, address: IpAddr) -> Option<&LoadBalance> {
-        let fib = self.fibs.get(fib)?;
-        let found = match address {
-            IpAddr::V4(v4) => fib.lookup(&v4.octets()),
-            IpAddr::V6(v6) => fib.lookup(&v6.octets()),
-        };
-        self.load_balance(found?)
+        self.load_balance(self.fibs.get(fib)?.lookup(address)?)
     }
 }

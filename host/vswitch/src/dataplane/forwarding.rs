@@ -19,6 +19,52 @@ impl Dataplane {
         choices: &[Choice],
         old: &[(SwIfIndex, IpAddr)],
     ) -> Vec<(SwIfIndex, IpAddr)> {
+        let (choices, held) = self.balance(choices);
+        self.tables.load_balances.set(index, Arc::new(choices));
+        old.iter().for_each(|key| self.release_adjacency(*key));
+        held
+    }
+
+    pub(super) fn free_load_balance(&mut self, index: u32, held: &[(SwIfIndex, IpAddr)]) {
+        self.tables.load_balances.remove(index);
+        self.load_balance_pool.give_back(index);
+        held.iter().for_each(|key| self.release_adjacency(*key));
+    }
+
+    /// Gives the load balance of a route, which all routes with the same choices share, and the adjacencies that the
+    /// route now holds.
+    pub(super) fn share_load_balance(
+        &mut self,
+        choices: &[Choice],
+    ) -> (u32, Vec<(SwIfIndex, IpAddr)>) {
+        let (choices, held) = self.balance(choices);
+        if let Some((index, users)) = self.shared_load_balances.get_mut(&choices) {
+            *users += 1;
+            return (*index, held);
+        }
+        let (index, choices) = (self.load_balance_pool.take(), Arc::new(choices));
+        self.tables.load_balances.set(index, Arc::clone(&choices));
+        self.shared_load_balances.insert(choices, (index, 1));
+        (index, held)
+    }
+
+    /// Undoes [`Self::share_load_balance`].
+    pub(super) fn unshare_load_balance(&mut self, index: u32, held: &[(SwIfIndex, IpAddr)]) {
+        held.iter().for_each(|key| self.release_adjacency(*key));
+        let Some(choices) = self.tables.load_balances.get(index).map(Arc::clone) else {
+            return;
+        };
+        if let Some((_, users)) = self.shared_load_balances.get_mut(&choices) {
+            *users -= 1;
+            if *users == 0 {
+                self.shared_load_balances.remove(&choices);
+                self.free_load_balance(index, &[]);
+            }
+        }
+    }
+
+    /// What usable choices come to, and the adjacencies that are held for them.
+    fn balance(&mut self, choices: &[Choice]) -> (LoadBalance, Vec<(SwIfIndex, IpAddr)>) {
         let mut held = Vec::new();
         let usable: Vec<_> = choices
             .iter()
@@ -38,17 +84,7 @@ impl Dataplane {
                 Target::Path(path) => (self.resolve(&path, &mut held), path.weight),
             });
         }
-        self.tables
-            .load_balances
-            .set(index, Arc::new(LoadBalance::new(&dpos)));
-        old.iter().for_each(|key| self.release_adjacency(*key));
-        held
-    }
-
-    pub(super) fn free_load_balance(&mut self, index: u32, held: &[(SwIfIndex, IpAddr)]) {
-        self.tables.load_balances.remove(index);
-        self.load_balance_pool.give_back(index);
-        held.iter().for_each(|key| self.release_adjacency(*key));
+        (LoadBalance::new(&dpos), held)
     }
 
     /// A path on an interface that is down does not forward; local and drop paths always do.

@@ -72,7 +72,9 @@ impl Choice {
 #[derive(Debug)]
 pub(super) struct RouteEntry {
     pub(super) sources: BTreeMap<Source, Vec<Choice>>,
-    pub(super) load_balance: u32,
+    pub(super) stats_index: u32,
+    /// What the FIB leads to, once the route is installed.
+    load_balance: Option<u32>,
     /// Adjacencies that the load balance holds.
     pub(super) held: Vec<(SwIfIndex, IpAddr)>,
 }
@@ -137,7 +139,7 @@ impl Dataplane {
         Ok(self
             .routes
             .get(&(fib, prefix))
-            .map_or(u32::MAX, |e| e.load_balance))
+            .map_or(u32::MAX, |e| e.stats_index))
     }
 
     /// Routes of all sources with the paths that forward; empty for an unknown table.
@@ -225,10 +227,10 @@ impl Dataplane {
     ) {
         let key = (fib, prefix);
         if !self.routes.contains_key(&key) {
-            let load_balance = self.load_balance_pool.take();
             let entry = RouteEntry {
                 sources: BTreeMap::new(),
-                load_balance,
+                stats_index: self.route_stats_pool.take(),
+                load_balance: None,
                 held: Vec::new(),
             };
             self.routes.insert(key, entry);
@@ -262,7 +264,10 @@ impl Dataplane {
         if let Some(fib) = self.tables.fibs.get_mut(key.0) {
             fib.remove(key.1);
         }
-        self.free_load_balance(entry.load_balance, &entry.held);
+        if let Some(index) = entry.load_balance {
+            self.unshare_load_balance(index, &entry.held);
+        }
+        self.route_stats_pool.give_back(entry.stats_index);
         self.dirty = true;
     }
 
@@ -369,13 +374,18 @@ impl Dataplane {
             return;
         };
         let choices = entry.sources.values().next().cloned().unwrap_or_default();
-        let (index, old) = (entry.load_balance, std::mem::take(&mut entry.held));
-        let held = self.set_load_balance(index, &choices, &old);
+        let old = (entry.load_balance.take(), std::mem::take(&mut entry.held));
+        let (index, held) = self.share_load_balance(&choices);
         if let Some(entry) = self.routes.get_mut(&key) {
-            entry.held = held;
+            (entry.load_balance, entry.held) = (Some(index), held);
         }
-        if let Some(fib) = self.tables.fibs.get_mut(key.0) {
+        if old.0 != Some(index)
+            && let Some(fib) = self.tables.fibs.get_mut(key.0)
+        {
             fib.insert(key.1, index);
+        }
+        if let (Some(index), held) = old {
+            self.unshare_load_balance(index, &held);
         }
         self.dirty = true;
     }
@@ -394,6 +404,6 @@ fn info(table_id: u32, prefix: Prefix, entry: &RouteEntry) -> RouteInfo {
         table_id,
         prefix,
         paths,
-        stats_index: entry.load_balance,
+        stats_index: entry.stats_index,
     }
 }

@@ -14,10 +14,6 @@ fn naive(routes: &BTreeMap<Prefix, u32>, address: IpAddr) -> Option<u32> {
         .map(|(_, v)| *v)
 }
 
-fn lookup(fib: &Fib, address: IpAddr) -> Option<u32> {
-    with_bytes(address, |bytes| fib.lookup(bytes))
-}
-
 /// Few distinct bits, so that prefixes nest and addresses hit.
 fn v4() -> impl Strategy<Value = (IpAddr, u8)> {
     (0u32..8, 0u32..8, 0u32..4, 0u8..=32)
@@ -45,26 +41,64 @@ fn agrees_with_naive(
         }
     }
     for (address, _) in probes.into_iter().chain(model.keys().map(|p| (p.addr, 0))) {
-        prop_assert_eq!(lookup(&fib, address), naive(&model, address), "{}", address);
-        prop_assert_eq!(lookup(&before, address), None);
+        prop_assert_eq!(fib.lookup(address), naive(&model, address), "{}", address);
+        prop_assert_eq!(before.lookup(address), None);
     }
     for prefix in model.keys() {
         prop_assert!(fib.remove(*prefix));
     }
-    prop_assert!(fib.root.is_empty());
+    prop_assert!(fib.is_empty());
     Ok(())
 }
 
 proptest! {
     #[test]
-    fn ip4_lookups_agree_with_a_naive_search(ops in proptest::collection::vec((v4(), any::<u32>(), prop::bool::weighted(0.7)), 0..120),
+    fn ip4_lookups_agree_with_a_naive_search(ops in proptest::collection::vec((v4(), 0..=VALUE_MAX, prop::bool::weighted(0.7)), 0..120),
                                              probes in proptest::collection::vec(v4(), 30)) {
         agrees_with_naive(ops, probes)?;
     }
 
     #[test]
-    fn ip6_lookups_agree_with_a_naive_search(ops in proptest::collection::vec((v6(), any::<u32>(), prop::bool::weighted(0.7)), 0..120),
+    fn ip6_lookups_agree_with_a_naive_search(ops in proptest::collection::vec((v6(), 0..=VALUE_MAX, prop::bool::weighted(0.7)), 0..120),
                                              probes in proptest::collection::vec(v6(), 30)) {
         agrees_with_naive(ops, probes)?;
     }
+}
+
+/// Long prefixes under one another, so that nodes skip, split and merge again at every byte.
+fn v6_long() -> impl Strategy<Value = (IpAddr, u8)> {
+    (0usize..16, 0u8..3, 0u8..=128).prop_map(|(at, value, len)| {
+        let mut bytes = [0x20; 16];
+        bytes[at] = value;
+        (IpAddr::from(bytes), len)
+    })
+}
+
+proptest! {
+    #[test]
+    fn ip6_lookups_agree_where_nodes_skip_bytes(ops in proptest::collection::vec((v6_long(), 0..=VALUE_MAX, prop::bool::weighted(0.6)), 0..120),
+                                                probes in proptest::collection::vec(v6_long(), 30)) {
+        agrees_with_naive(ops, probes)?;
+    }
+}
+
+#[test]
+fn a_change_does_not_reach_a_snapshot() {
+    let mut fib = Fib::default();
+    for text in ["10.1.2.0/24", "10.1.2.3/32", "2001:db8::/64"] {
+        fib.insert(text.parse().unwrap(), 1);
+    }
+    let before = fib.clone();
+    for text in ["10.1.2.0/24", "10.1.2.3/32", "2001:db8::/64"] {
+        fib.insert(text.parse().unwrap(), 2);
+    }
+    for (address, len) in [("10.1.2.3", 32), ("10.1.2.4", 24), ("2001:db8::1", 64)] {
+        let address = address.parse().unwrap();
+        assert_eq!(
+            (before.lookup(address), fib.lookup(address)),
+            (Some(1), Some(2))
+        );
+        assert!(fib.remove(Prefix::new(address, len).unwrap().masked()));
+    }
+    assert_eq!(fib.lookup("10.1.2.3".parse().unwrap()), None);
 }

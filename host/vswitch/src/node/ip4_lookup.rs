@@ -14,7 +14,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         return Next::Drop(DropReason::BadVersion);
     };
     let dst = [*a, *b, *c, *d];
-    let found = env.fib(frame.meta.fib).and_then(|fib| fib.lookup(&dst));
+    let found = env.fib(frame.meta.fib).and_then(|fib| fib.lookup4(dst));
     let Some(choices) = found.and_then(|index| env.load_balance(index)) else {
         return Next::Drop(DropReason::NoRoute);
     };

@@ -18,7 +18,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         // Only packets of this switch come here with a link-local destination; it is on the link they concern.
         return resolve::attached(env, frame, frame.rx, Ipv6Addr::from(dst).into());
     }
-    let found = env.fib(frame.meta.fib).and_then(|fib| fib.lookup(&dst));
+    let found = env.fib(frame.meta.fib).and_then(|fib| fib.lookup6(&dst));
     let Some(choices) = found.and_then(|index| env.load_balance(index)) else {
         return Next::Drop(DropReason::NoRoute);
     };
