@@ -1,13 +1,20 @@
 //! Access lists (VPP's acl plugin) and ACL-based forwarding (abf plugin): types and matching.
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use packet::{FlowKey, proto};
 
+use crate::counters::Combined;
 use crate::error::ApiError;
 use crate::id::{Family, SwIfIndex};
 use crate::prefix::Prefix;
 use crate::route::RoutePath;
+use crate::track::{ACL, Flows, Kind, Packet};
+
+/// Flows that lists reflect, unless configured otherwise: VPP's default.
+pub const FLOWS_MAX_DEFAULT: usize = 500_000;
 
 /// What a matching rule says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -15,7 +22,7 @@ pub enum AclAction {
     #[default]
     Deny,
     Permit,
-    /// Permits, and would permit the return flow; this engine is stateless and treats it as `Permit`.
+    /// Permits, and the rest of the flow in both directions.
     PermitReflect,
 }
 
@@ -118,6 +125,36 @@ pub(crate) struct AclKey {
 }
 
 impl AclKey {
+    /// The key of the first packet of a tracked flow.
+    pub(crate) fn of_tracked(packet: &Packet) -> Self {
+        let tuple = &packet.tuple;
+        let (mut src_port, mut dst_port) = (tuple.src_port, tuple.dst_port);
+        if let Some((kind, code)) = packet.icmp() {
+            (src_port, dst_port) = (kind.into(), code.into());
+        }
+        Self {
+            flow: FlowKey {
+                src: tuple.src_ip(),
+                dst: tuple.dst_ip(),
+                protocol: tuple.protocol,
+                src_port,
+                dst_port,
+            },
+            tcp_flags: match packet.kind {
+                Kind::Tcp { flags } => flags,
+                Kind::Sctp { .. }
+                | Kind::Datagram
+                | Kind::EchoRequest
+                | Kind::EchoReply
+                | Kind::IcmpError { .. }
+                | Kind::Icmp { .. }
+                | Kind::Neighbor
+                | Kind::LaterFragment { .. } => 0,
+            },
+            later_fragment: false,
+        }
+    }
+
     /// Reads an IP packet; `None` when it is damaged.
     pub(crate) fn of(packet: &[u8]) -> Option<Self> {
         let mut flow = FlowKey::of_ip(packet)?;
@@ -158,19 +195,81 @@ impl AclKey {
 }
 
 /// An access list.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Acl {
     pub tag: String,
     pub rules: Vec<AclRule>,
+    /// One counter per rule, shared by all workers.
+    pub(crate) matches: Arc<[MatchCounter]>,
 }
 
 impl Acl {
+    pub(crate) fn new(tag: &str, rules: Vec<AclRule>) -> Self {
+        Self {
+            tag: tag.to_owned(),
+            matches: rules.iter().map(|_| MatchCounter::default()).collect(),
+            rules,
+        }
+    }
+
+    pub(crate) fn reflects(&self) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| rule.action == AclAction::PermitReflect)
+    }
+
+    /// The first rule that matches, and its position.
+    pub(crate) fn find(&self, packet: &AclKey) -> Option<(usize, &AclRule)> {
+        let mut rules = self.rules.iter().enumerate();
+        rules.find(|(_, rule)| rule.matches(packet))
+    }
+
     /// Action of the first rule that matches.
     pub(crate) fn evaluate(&self, packet: &AclKey) -> Option<AclAction> {
-        self.rules
-            .iter()
-            .find(|r| r.matches(packet))
-            .map(|r| r.action)
+        self.find(packet).map(|(_, rule)| rule.action)
+    }
+}
+
+/// Packets and bytes that a rule matched.
+#[derive(Debug, Default)]
+pub(crate) struct MatchCounter {
+    packets: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl MatchCounter {
+    pub(crate) fn add(&self, bytes: u64) {
+        self.packets.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> Combined {
+        Combined {
+            packets: self.packets.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What all lists share.
+#[derive(Debug, Clone)]
+pub(crate) struct AclTracking {
+    /// Some list has a rule that reflects.
+    pub(crate) reflects: bool,
+    /// Matches of rules are counted.
+    pub(crate) counters: bool,
+    /// Changes with every list and with where it is applied.
+    pub(crate) epoch: u32,
+    pub(crate) flows: Arc<Flows>,
+}
+
+impl Default for AclTracking {
+    fn default() -> Self {
+        Self {
+            reflects: false,
+            counters: false,
+            epoch: 0,
+            flows: Arc::new(Flows::new(FLOWS_MAX_DEFAULT, 0, &ACL)),
+        }
     }
 }
 

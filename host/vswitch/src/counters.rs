@@ -21,9 +21,14 @@ pub enum IfCounter {
     TxErrors,
     Ip4,
     Ip6,
+    /// Verdicts of npol, by the side on which the packet was seen.
+    NpolRxAllow,
+    NpolRxDeny,
+    NpolTxAllow,
+    NpolTxDeny,
 }
 
-const IF_COUNTERS: usize = 9;
+const IF_COUNTERS: usize = 13;
 
 type Row = [AtomicU64; IF_COUNTERS];
 
@@ -62,6 +67,29 @@ impl std::ops::Add for InterfaceCounters {
             tx_errors: self.tx_errors + other.tx_errors,
             ip4: self.ip4 + other.ip4,
             ip6: self.ip6 + other.ip6,
+        }
+    }
+}
+
+/// Verdicts of npol on an interface, VPP's `/net/npol/{rx,tx}/flows/{allow,deny}`: one per flow that is allowed,
+/// one per packet that is denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NpolVerdicts {
+    pub rx_allow: u64,
+    pub rx_deny: u64,
+    pub tx_allow: u64,
+    pub tx_deny: u64,
+}
+
+impl std::ops::Add for NpolVerdicts {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            rx_allow: self.rx_allow + other.rx_allow,
+            rx_deny: self.rx_deny + other.rx_deny,
+            tx_allow: self.tx_allow + other.tx_allow,
+            tx_deny: self.tx_deny + other.tx_deny,
         }
     }
 }
@@ -192,6 +220,20 @@ impl WorkerCounters {
             tx_errors: read(IfCounter::TxErrors),
             ip4: read(IfCounter::Ip4),
             ip6: read(IfCounter::Ip6),
+        }
+    }
+
+    /// Reads the verdicts of npol on an interface.
+    pub fn npol(&self, of: SwIfIndex) -> NpolVerdicts {
+        let read = |which: IfCounter| {
+            let counter = self.row(of).and_then(|row| row.get(which as usize));
+            counter.map_or(0, |c| c.load(Ordering::Relaxed))
+        };
+        NpolVerdicts {
+            rx_allow: read(IfCounter::NpolRxAllow),
+            rx_deny: read(IfCounter::NpolRxDeny),
+            tx_allow: read(IfCounter::NpolTxAllow),
+            tx_deny: read(IfCounter::NpolTxDeny),
         }
     }
 

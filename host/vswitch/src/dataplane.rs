@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use packet::MacAddr;
 
-use crate::counters::{ErrorCounter, InterfaceCounters, NodeCounter, WorkerCounters};
+use crate::counters::{ErrorCounter, InterfaceCounters, NodeCounter, NpolVerdicts, WorkerCounters};
 use crate::dpo::LoadBalance;
 use crate::error::ApiError;
 use crate::event::Notice;
@@ -23,10 +23,12 @@ use crate::worker::Worker;
 mod abf;
 mod acl;
 mod address;
+pub mod flows;
 mod forwarding;
 mod interface;
 mod l2;
 mod neighbor;
+pub mod npol;
 mod pool;
 mod proxy;
 mod route;
@@ -35,6 +37,7 @@ mod vxlan;
 
 use abf::AbfState;
 use neighbor::NeighborState;
+use npol::NpolState;
 use pool::Pool;
 use route::{RouteEntry, RouteUse};
 use table::TableEntry;
@@ -72,6 +75,9 @@ pub struct Dataplane {
     acl_pool: Pool,
     /// How often an ACL is used: on input, on output, by policies.
     acl_uses: BTreeMap<u32, [u32; 3]>,
+    /// Lists with a rule that reflects.
+    acl_reflecting: usize,
+    npol: NpolState,
     abf: AbfState,
     nd_proxies: BTreeSet<(SwIfIndex, std::net::Ipv6Addr)>,
     counters: Vec<Arc<WorkerCounters>>,
@@ -110,6 +116,8 @@ impl Dataplane {
             neighbors: NeighborState::default(),
             acl_pool: Pool::default(),
             acl_uses: BTreeMap::new(),
+            acl_reflecting: 0,
+            npol: NpolState::default(),
             abf: AbfState::default(),
             nd_proxies: BTreeSet::new(),
             counters: Vec::new(),
@@ -158,6 +166,13 @@ impl Dataplane {
         self.counters
             .iter()
             .fold(InterfaceCounters::default(), |sum, c| sum + c.interface(of))
+    }
+
+    /// Verdicts of npol on an interface, summed over the workers.
+    pub fn npol_verdicts(&self, of: SwIfIndex) -> NpolVerdicts {
+        self.counters
+            .iter()
+            .fold(NpolVerdicts::default(), |sum, c| sum + c.npol(of))
     }
 
     /// Sets the counters of an interface to zero.

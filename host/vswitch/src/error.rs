@@ -3,6 +3,8 @@
 /// Why the writer refused a change. [`ApiError::retval`] is the code a VPP client sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ApiError {
+    #[error("no such policy")]
+    NpolNoSuchPolicy,
     #[error("unspecified error")]
     Unspecified,
     #[error("no such interface")]
@@ -69,12 +71,16 @@ pub enum ApiError {
     LimitExceeded,
     #[error("invalid prefix length")]
     InvalidPrefixLength,
+    #[error("invalid prefix")]
+    IpPrefixInvalid,
 }
 
 impl ApiError {
     /// The code of this error in the VPP API.
     pub const fn retval(self) -> i32 {
         match self {
+            // A bare 1, which is no code of VPP's: its npol plugin answers so.
+            Self::NpolNoSuchPolicy => 1,
             Self::Unspecified => -1,
             Self::InvalidSwIfIndex => -2,
             Self::NoSuchFib => -3,
@@ -108,6 +114,7 @@ impl ApiError {
             Self::BdAlreadyHasBvi => -152,
             Self::LimitExceeded => -162,
             Self::InvalidPrefixLength => -171,
+            Self::IpPrefixInvalid => -88,
         }
     }
 }

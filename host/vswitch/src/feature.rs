@@ -18,12 +18,15 @@ use crate::id::Family;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InputFeature {
     Acl,
+    Npol,
     Abf,
 }
 
 /// What may happen to a routed packet between its rewrite and `interface-output`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OutputFeature {}
+pub(crate) enum OutputFeature {
+    Npol,
+}
 
 /// A feature of one arc.
 pub(crate) trait Feature: Copy + 'static {
@@ -38,7 +41,7 @@ pub(crate) trait Feature: Copy + 'static {
 }
 
 impl Feature for InputFeature {
-    const ALL: &'static [Self] = &[Self::Acl, Self::Abf];
+    const ALL: &'static [Self] = &[Self::Acl, Self::Npol, Self::Abf];
 
     fn end(family: Family) -> NodeId {
         match family {
@@ -50,6 +53,7 @@ impl Feature for InputFeature {
     fn node(self, _: Family) -> NodeId {
         match self {
             Self::Acl => NodeId::AclInput,
+            Self::Npol => NodeId::NpolInput,
             Self::Abf => NodeId::AbfInput,
         }
     }
@@ -60,18 +64,20 @@ impl Feature for InputFeature {
 }
 
 impl Feature for OutputFeature {
-    const ALL: &'static [Self] = &[];
+    const ALL: &'static [Self] = &[Self::Npol];
 
     fn end(_: Family) -> NodeId {
         NodeId::InterfaceOutput
     }
 
     fn node(self, _: Family) -> NodeId {
-        match self {}
+        match self {
+            Self::Npol => NodeId::NpolOutput,
+        }
     }
 
     fn position(self) -> u32 {
-        match self {}
+        self as u32
     }
 }
 

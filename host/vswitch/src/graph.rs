@@ -224,6 +224,7 @@ impl Graph<'_> {
             NodeId::Ip4Input => self.each(node, ids, node::ip4_input::process),
             NodeId::Ip6Input => self.each(node, ids, node::ip6_input::process),
             NodeId::AclInput => self.each(node, ids, node::acl_input::process),
+            NodeId::NpolInput => self.each(node, ids, node::npol_input::process),
             NodeId::AbfInput => self.each(node, ids, node::abf_input::process),
             NodeId::Ip4Lookup => self.each(node, ids, node::ip4_lookup::process),
             NodeId::Ip6Lookup => self.each(node, ids, node::ip6_lookup::process),
@@ -240,6 +241,7 @@ impl Graph<'_> {
             NodeId::Ip6DiscoverNeighbor => {
                 self.each(node, ids, node::ip6_discover_neighbor::process);
             }
+            NodeId::NpolOutput => self.each(node, ids, node::npol_output::process),
             NodeId::InterfaceOutput => self.each(node, ids, node::interface_output::process),
             NodeId::AclOutput => self.each(node, ids, node::acl_output::process),
             NodeId::InterfaceTx => self.each(node, ids, node::interface_tx::process),

@@ -68,6 +68,15 @@ impl Family {
         }
     }
 
+    /// The version that an IP packet says it has.
+    pub(crate) fn of_packet(packet: &[u8]) -> Self {
+        if packet.first().is_some_and(|b| b >> 4 == 6) {
+            Self::V6
+        } else {
+            Self::V4
+        }
+    }
+
     /// Bits of an address.
     pub const fn bits(self) -> u8 {
         match self {

@@ -26,6 +26,7 @@ pub mod graph;
 pub mod id;
 pub mod interface;
 pub mod neighbor;
+pub mod npol;
 pub mod offload;
 pub mod persist;
 pub mod prefix;
@@ -33,6 +34,7 @@ pub mod route;
 pub mod session;
 pub mod tables;
 pub mod trace;
+mod track;
 pub mod tunnel;
 pub mod worker;
 

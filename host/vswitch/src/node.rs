@@ -25,13 +25,17 @@ pub(crate) mod l2_flood;
 pub(crate) mod l2_fwd;
 pub(crate) mod l2_input;
 pub(crate) mod l2_learn;
+pub(crate) mod npol_input;
+pub(crate) mod npol_output;
 pub(crate) mod vxlan_encap;
 pub(crate) mod vxlan_input;
 
+mod acl;
 mod attached;
 mod bridge_output;
 mod icmp_request;
 mod l2_switch;
+mod npol;
 mod resolve;
 mod rewrite;
 

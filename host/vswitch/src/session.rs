@@ -61,12 +61,14 @@ impl Stamp {
         Self(u64::from(tick(now)) << 32 | u64::from(timeout.0))
     }
 
+    const fn timeout(self) -> Timeout {
+        let [_, _, _, _, a, b, c, d] = self.0.to_be_bytes();
+        Timeout(u32::from_be_bytes([a, b, c, d]))
+    }
+
     fn is_over(self, now: Nanos) -> bool {
-        let [a, b, c, d, e, f, g, h] = self.0.to_be_bytes();
-        let (seen, timeout) = (
-            u32::from_be_bytes([a, b, c, d]),
-            u32::from_be_bytes([e, f, g, h]),
-        );
+        let [a, b, c, d, ..] = self.0.to_be_bytes();
+        let (seen, Timeout(timeout)) = (u32::from_be_bytes([a, b, c, d]), self.timeout());
         // A worker's clock may be a little behind the one that stamped.
         let idle = tick(now).wrapping_sub(seen);
         idle > timeout && idle < u32::MAX / 2
@@ -84,6 +86,13 @@ pub struct Found<const V: usize> {
     pub value: [u64; V],
     stamp: Stamp,
     slot: usize,
+}
+
+impl<const V: usize> Found<V> {
+    /// How long the entry lives untouched.
+    pub const fn timeout(&self) -> Timeout {
+        self.stamp.timeout()
+    }
 }
 
 /// What [`FlowTable::change`] does to an entry.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use packet::MacAddr;
 
-use crate::acl::Acl;
+use crate::acl::{Acl, AclTracking};
 use crate::bridge::{Bridge, MacEntry};
 use crate::dpo::{Adjacency, LoadBalance};
 use crate::fib::Fib;
 use crate::id::SwIfIndex;
 use crate::interface::Interface;
+use crate::npol::NpolTables;
 use crate::persist::{PMap, PVec};
 use crate::tunnel::{Vxlan, VxlanKey};
 
@@ -26,6 +27,8 @@ pub struct Tables {
     pub(crate) bridges: PVec<Arc<Bridge>>,
     pub(crate) macs: PMap<(u32, MacAddr), MacEntry>,
     pub(crate) acls: PVec<Arc<Acl>>,
+    pub(crate) acl_tracking: AclTracking,
+    pub(crate) npol: NpolTables,
     pub(crate) vxlans: PVec<Vxlan>,
     pub(crate) vxlan_of: PMap<VxlanKey, SwIfIndex>,
     pub(crate) vxlan_ports: Arc<[u16]>,

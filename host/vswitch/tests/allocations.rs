@@ -9,10 +9,15 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use packet::{MacAddr, ethernet, ipv4, proto, udp};
+use vswitch::acl::{AclAction, AclRule, PortRange};
 use vswitch::interface::DeviceSpec;
 use vswitch::neighbor::NeighborFlags;
+use vswitch::npol::{
+    Criterion, Entry, InterfacePolicies, IpSetKind, Member, Policy, PolicyDefault, RuleAction,
+    RuleSpec,
+};
 use vswitch::tunnel::VxlanSpec;
-use vswitch::{BATCH_MAX, Batch, Dataplane, Nanos, Offload, SwIfIndex, Tail};
+use vswitch::{BATCH_MAX, Batch, Dataplane, Family, Nanos, Offload, SwIfIndex, Tail};
 
 struct Counting;
 
@@ -64,12 +69,58 @@ fn frame(dst: MacAddr, to: [u8; 4]) -> Vec<u8> {
     out
 }
 
+/// An interface with a policy and one with a list that reflects; both refuse some of the source ports.
+fn guarded(dp: &mut Dataplane) -> (SwIfIndex, SwIfIndex) {
+    let [guarded, listed] = ["guarded", "listed"].map(|name| device(dp, name));
+    for (on, ip) in [(guarded, "10.0.2.1/24"), (listed, "10.0.3.1/24")] {
+        dp.add_del_address(on, true, ip.parse().unwrap()).unwrap();
+    }
+    let set = dp.npol_ipset_create(IpSetKind::Net).unwrap();
+    let net = Member::Net("10.0.0.0/8".parse().unwrap());
+    dp.npol_ipset_add_del_members(set, true, [Ok(net)]).unwrap();
+    let ports = PortRange {
+        first: 100,
+        last: 400,
+    };
+    let entry = |criterion| Entry {
+        is_src: true,
+        is_not: false,
+        criterion,
+    };
+    let spec = RuleSpec {
+        action: RuleAction::Allow,
+        filters: Vec::new(),
+        entries: vec![entry(Criterion::IpSet(set)), entry(Criterion::Ports(ports))],
+    };
+    let rule = dp.npol_rule_update(None, spec).unwrap();
+    let policy = Policy {
+        rx: vec![rule],
+        tx: Vec::new(),
+    };
+    let policy = dp.npol_policy_update(None, policy).unwrap();
+    let policies = InterfacePolicies {
+        rx: vec![policy],
+        policy_default_rx: PolicyDefault::Deny,
+        ..InterfacePolicies::default()
+    };
+    dp.npol_configure_policies(guarded, policies).unwrap();
+    let reflect = AclRule {
+        src_ports: ports,
+        proto: proto::UDP,
+        ..AclRule::any(AclAction::PermitReflect, Family::V4)
+    };
+    let acl = dp.acl_add_replace(None, "out", vec![reflect]).unwrap();
+    dp.acl_interface_set_acl_list(listed, &[acl], &[]).unwrap();
+    (guarded, listed)
+}
+
 /// Alone in this binary: another test's allocations would be counted too.
 #[test]
 fn a_warm_worker_allocates_nothing() {
     let mut dp = Dataplane::new();
     let [wire_a, wire_b, left, right, pod] =
         ["wire-a", "wire-b", "left", "right", "pod"].map(|n| device(&mut dp, n));
+    let (guarded, listed) = guarded(&mut dp);
     dp.set_l2_xconnect(wire_a, wire_b, true).unwrap();
     for (on, ip) in [(left, "10.0.0.1/24"), (right, "10.0.1.1/24")] {
         dp.add_del_address(on, true, ip.parse().unwrap()).unwrap();
@@ -92,24 +143,30 @@ fn a_warm_worker_allocates_nothing() {
     let tunnel = dp.vxlan_add_del_tunnel_v3(true, spec).unwrap();
     dp.set_flags(tunnel, true).unwrap();
     dp.set_l2_xconnect(pod, tunnel, true).unwrap();
-    let left_mac = dp.interface(left).unwrap().mac;
+    let [left_mac, guarded_mac, listed_mac] =
+        [left, guarded, listed].map(|on| dp.interface(on).unwrap().mac);
     let cases = [
         (wire_a, wire_b, frame(MacAddr([2; 6]), [10, 0, 1, 2])),
         (left, right, frame(left_mac, [10, 0, 1, 2])),
         (pod, right, frame(MacAddr([2; 6]), [10, 7, 7, 7])),
         // Unknown neighbours, TTL errors and learning must not allocate either.
         (left, right, frame(left_mac, [10, 0, 1, 77])),
+        // New flows, one per packet, and those that are denied.
+        (guarded, right, frame(guarded_mac, [10, 0, 1, 2])),
+        (listed, right, frame(listed_mac, [10, 0, 1, 2])),
     ];
     let tables = dp.publish();
     let (mut worker, mut batch) = (dp.new_worker(), Batch::new());
-    for (rx, tx, bytes) in cases {
+    for (rx, tx, mut bytes) in cases {
         let mut transmitted = [0; 2];
         let mut before = 0;
         for (round, count) in transmitted.iter_mut().enumerate() {
             if round == 1 {
                 before = ALLOCATIONS.load(Ordering::Relaxed);
             }
-            for _ in 0..BATCH_MAX {
+            for n in 0..BATCH_MAX {
+                let port = (round * BATCH_MAX + n) as u16;
+                bytes[34..36].copy_from_slice(&port.to_be_bytes());
                 batch
                     .push(
                         rx,

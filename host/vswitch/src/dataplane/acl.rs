@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{Dataplane, Result};
-use crate::acl::{Acl, AclInfo, AclRule};
+use crate::acl::{Acl, AclInfo, AclRule, MatchCounter};
+use crate::counters::Combined;
 use crate::error::ApiError;
 use crate::id::SwIfIndex;
 
@@ -32,14 +33,11 @@ impl Dataplane {
             Some(index) => index,
             None => self.acl_pool.take(),
         };
-        self.tables.acls.set(
-            index,
-            Arc::new(Acl {
-                tag: tag.to_owned(),
-                rules,
-            }),
-        );
-        self.dirty = true;
+        let old = self.tables.acls.get(index).map(|acl| acl.reflects());
+        let acl = Acl::new(tag, rules);
+        self.count_reflecting(old.unwrap_or(false), acl.reflects());
+        self.tables.acls.set(index, Arc::new(acl));
+        self.acls_changed();
         Ok(index)
     }
 
@@ -60,9 +58,14 @@ impl Dataplane {
             return Err(error);
         }
         self.acl_uses.remove(&acl_index);
-        self.tables.acls.remove(acl_index);
+        let reflected = self
+            .tables
+            .acls
+            .remove(acl_index)
+            .is_some_and(|acl| acl.reflects());
+        self.count_reflecting(reflected, false);
         self.acl_pool.give_back(acl_index);
-        self.dirty = true;
+        self.acls_changed();
         Ok(())
     }
 
@@ -97,8 +100,38 @@ impl Dataplane {
             new.iter()
                 .for_each(|index| self.use_acl(*index, column, true));
         }
+        self.acls_changed();
         self.refresh(on);
         Ok(())
+    }
+
+    /// Flows that were reflected are asked about again.
+    fn acls_changed(&mut self) {
+        let tracking = &mut self.tables.acl_tracking;
+        tracking.epoch = tracking.epoch.wrapping_add(1);
+        self.dirty = true;
+    }
+
+    fn count_reflecting(&mut self, before: bool, after: bool) {
+        self.acl_reflecting += usize::from(after);
+        self.acl_reflecting -= usize::from(before);
+        let tracking = &mut self.tables.acl_tracking;
+        tracking.reflects = self.acl_reflecting > 0;
+        if tracking.reflects {
+            tracking.flows.table().reserve();
+        }
+    }
+
+    /// Counts the matches of rules, or stops counting.
+    pub fn acl_stats_intf_counters_enable(&mut self, enable: bool) {
+        self.tables.acl_tracking.counters = enable;
+        self.dirty = true;
+    }
+
+    /// Matches of the rules of every list, VPP's `/acl/<index>/matches`: index, one count per rule.
+    pub fn acl_matches(&self) -> impl Iterator<Item = (u32, Vec<Combined>)> {
+        let acls = self.tables.acls.iter();
+        acls.map(|(index, acl)| (index, acl.matches.iter().map(MatchCounter::read).collect()))
     }
 
     /// Appends a list to one direction of an interface, or takes it off.

@@ -8,7 +8,7 @@ use packet::MacAddr;
 use super::{Dataplane, Result};
 use crate::error::ApiError;
 use crate::event::Notice;
-use crate::feature::{Features, InputFeature};
+use crate::feature::{Features, InputFeature, OutputFeature};
 use crate::id::{Family, SwIfIndex};
 use crate::interface::{DeviceSpec, Interface, InterfaceInfo, InterfaceKind, L2Config, LinkMode};
 
@@ -240,6 +240,7 @@ impl Dataplane {
         self.leave_l2(index)?;
         self.remove_xconnects_to(index);
         self.acl_interface_set_acl_list(index, &[], &[])?;
+        self.npol_release(index);
         self.detach_abf_of(index);
         self.remove_neighbors_on(index);
         self.del_all_addresses(index)?;
@@ -300,11 +301,14 @@ impl Dataplane {
         let has = |family| info.addresses_of(family).next().is_some() || info.unnumbered.is_some();
         let abf4: Arc<[_]> = self.abf_entries(index, Family::V4).into();
         let abf6: Arc<[_]> = self.abf_entries(index, Family::V6).into();
+        let has_policies = self.tables.npol.applied.get(index.0).is_some();
         let input = |abf: &[_]| {
             Features::new()
                 .with(InputFeature::Acl, !info.acl_in.is_empty())
+                .with(InputFeature::Npol, has_policies)
                 .with(InputFeature::Abf, !abf.is_empty())
         };
+        let output = Features::new().with(OutputFeature::Npol, has_policies);
         let interface = Interface {
             kind: info.kind,
             mode: info.mode,
@@ -322,8 +326,8 @@ impl Dataplane {
             link_local: info.link_local,
             input4: input(&abf4),
             input6: input(&abf6),
-            output4: Features::new(),
-            output6: Features::new(),
+            output4: output,
+            output6: output,
             acl_in: info.acl_in.as_slice().into(),
             acl_out: info.acl_out.as_slice().into(),
             abf4,

@@ -1,13 +1,12 @@
 //! Applies the input access lists of an interface: first match wins, no match denies.
 
-use super::l2_switch;
-use crate::acl::{AclAction, AclKey};
+use super::{acl, l2_switch};
 use crate::feature::InputFeature;
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next};
 use crate::id::Family;
 use crate::interface::L2Config;
-use crate::tables::Tables;
+use crate::track::Hook;
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some(interface) = env.tables.interface(frame.rx) else {
@@ -17,31 +16,17 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         interface.l2,
         L2Config::Xconnect(_) | L2Config::Bridge { bvi: false, .. }
     );
-    let key = AclKey::of(frame.l3());
-    match key {
+    let (l3, len) = (frame.l3(), frame.l3_len());
+    match acl::check(env, interface, frame.rx, Hook::Rx, l3, len) {
         // ARP and other non-IP frames cross a bridge unfiltered, as in the acl plugin.
         None if switched => {}
         None => return Next::Drop(DropReason::BadVersion),
-        Some(key) if !permits(env.tables, &interface.acl_in, &key) => {
-            return Next::Drop(DropReason::AclDeny);
-        }
-        Some(_) => {}
+        Some(Err(reason)) => return Next::Drop(reason),
+        Some(Ok(())) => {}
     }
     if switched {
         return l2_switch::switch(env, interface, frame);
     }
-    let family = if frame.l3().first().is_some_and(|b| b >> 4 == 6) {
-        Family::V6
-    } else {
-        Family::V4
-    };
+    let family = Family::of_packet(frame.l3());
     Next::To(interface.input(family).after(InputFeature::Acl, family))
-}
-
-/// Evaluates lists in order; the default is deny.
-pub(super) fn permits(tables: &Tables, lists: &[u32], key: &AclKey) -> bool {
-    let verdict = lists
-        .iter()
-        .find_map(|index| tables.acls.get(*index)?.evaluate(key));
-    matches!(verdict, Some(AclAction::Permit | AclAction::PermitReflect))
 }

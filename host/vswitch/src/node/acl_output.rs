@@ -2,10 +2,10 @@
 
 use packet::ethernet::Ethernet;
 
-use super::acl_input::permits;
-use crate::acl::AclKey;
+use super::acl;
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
+use crate::track::Hook;
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some(interface) = env.tables.interface(frame.meta.tx) else {
@@ -18,10 +18,10 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     } else {
         0
     };
-    match AclKey::of(frame.head().get(l3..).unwrap_or(&[])) {
-        Some(key) if !permits(env.tables, &interface.acl_out, &key) => {
-            Next::Drop(DropReason::AclDeny)
-        }
-        Some(_) | None => Next::To(NodeId::InterfaceTx),
+    let (packet, len) = (frame.head().get(l3..).unwrap_or(&[]), frame.len());
+    let len = len.saturating_sub(l3);
+    match acl::check(env, interface, frame.meta.tx, Hook::Tx, packet, len) {
+        Some(Err(reason)) => Next::Drop(reason),
+        Some(Ok(())) | None => Next::To(NodeId::InterfaceTx),
     }
 }

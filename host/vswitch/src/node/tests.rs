@@ -4,6 +4,7 @@ use crate::lab::*;
 
 mod bridge;
 mod chaos;
+mod policy;
 mod routing;
 mod steering;
 mod tunnel;
