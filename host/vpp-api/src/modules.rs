@@ -18,6 +18,7 @@ pub mod l2;
 pub mod memclnt;
 pub mod memif;
 pub mod mfib_types;
+pub mod npol;
 pub mod tapv2;
 pub mod tracedump;
 pub mod vlib;
@@ -52,5 +53,6 @@ pub static MODULES: &[&Module] = &[
     &acl::MODULE,
     &abf::MODULE,
     &cnat::MODULE,
+    &npol::MODULE,
     &tracedump::MODULE,
 ];

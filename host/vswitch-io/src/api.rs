@@ -11,6 +11,7 @@ mod interface;
 mod ip;
 mod l2;
 mod neighbor;
+mod npol;
 mod system;
 mod trace;
 mod vxlan;
@@ -44,6 +45,7 @@ pub fn router() -> Router<Engine> {
     neighbor::register(&mut api);
     vxlan::register(&mut api);
     acl::register(&mut api);
+    npol::register(&mut api);
     trace::register(&mut api);
     api.router
 }

@@ -8,6 +8,7 @@ pub mod memif;
 pub mod tap;
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc::Receiver;
 use vpp_api::ApiError;
+use vswitch::dataplane::flows::FlowLimits;
 use vswitch::interface::{DeviceSpec, LinkMode};
 use vswitch::{Dataplane, MacAddr, Nanos, SwIfIndex};
 
@@ -83,6 +85,10 @@ impl Engine {
     pub fn start(config: &EngineConfig) -> io::Result<(Self, Receiver<Notice>)> {
         let clock = Clock::start();
         let mut dataplane = Dataplane::new();
+        dataplane.set_flow_limits(FlowLimits {
+            seed: RandomState::new().build_hasher().finish(),
+            ..FlowLimits::default()
+        });
         let (post, notices) = Post::channel();
         let graphs: Vec<_> = (0..config.workers.max(1))
             .map(|_| dataplane.new_worker())
@@ -171,6 +177,7 @@ impl Engine {
     /// Does what is due: ageing, memif reconnection. Returns how long to wait before the next call.
     pub fn tick(&mut self) -> Duration {
         self.dataplane.handle_timeout(self.clock.now());
+        self.dataplane.age_flows(self.clock.now());
         self.drive_memif();
         let due = self
             .memif_timeout()

@@ -23,6 +23,24 @@ api! {
         minor: u32,
     }
 
+    /// Asks whether the plugin's side of the API is alive.
+    request AclPluginControlPing("acl_plugin_control_ping" 0x51077d14 => AclPluginControlPingReply) {}
+
+    /// Answers [`AclPluginControlPing`].
+    reply AclPluginControlPingReply(
+        "acl_plugin_control_ping_reply" 0xf6b0b8ca
+    ) { retval: Retval, client_index: u32, vpe_pid: u32 }
+
+    /// Asks how many flows can be reflected at once.
+    request AclPluginGetConnTableMaxEntries(
+        "acl_plugin_get_conn_table_max_entries" 0x51077d14 => AclPluginGetConnTableMaxEntriesReply
+    ) {}
+
+    /// Answers [`AclPluginGetConnTableMaxEntries`].
+    answer AclPluginGetConnTableMaxEntriesReply(
+        "acl_plugin_get_conn_table_max_entries_reply" 0x7a096d3d
+    ) { conn_table_max_entries: u64 }
+
     /// Creates an ACL (index `!0`) or replaces the rules of one.
     request AclAddReplace("acl_add_replace" 0xee5c2f18 => AclAddReplaceReply) {
         acl_index: u32,

@@ -6,8 +6,10 @@ use vpp_api::abf::{
 };
 use vpp_api::acl::{
     AclAddReplace, AclAddReplaceReply, AclDel, AclDetails, AclDump, AclInterfaceAddDel,
-    AclInterfaceListDetails, AclInterfaceListDump, AclInterfaceSetAclList, AclPluginGetVersion,
-    AclPluginGetVersionReply,
+    AclInterfaceListDetails, AclInterfaceListDump, AclInterfaceSetAclList, AclPluginControlPing,
+    AclPluginControlPingReply, AclPluginGetConnTableMaxEntries,
+    AclPluginGetConnTableMaxEntriesReply, AclPluginGetVersion, AclPluginGetVersionReply,
+    AclStatsIntfCountersEnable,
 };
 use vpp_api::acl_types::{AclAction, AclRule};
 use vpp_api::ip_types::IpProto;
@@ -53,8 +55,30 @@ pub(super) fn register(api: &mut Api) {
                 .acl_interface_set_acl_list(sw(request.sw_if_index), input, output)
                 .coded()
         });
+    register_acl_plugin(api);
     register_acl_dumps(api);
     register_abf(api);
+}
+
+fn register_acl_plugin(api: &mut Api) {
+    api.on::<AclPluginControlPing, _>(|_, _| {
+        Ok(AclPluginControlPingReply {
+            vpe_pid: std::process::id(),
+            ..Default::default()
+        })
+    })
+    .on::<AclPluginGetConnTableMaxEntries, _>(|engine, _| {
+        let limit = engine.dataplane.acl_flows().limit();
+        Ok(AclPluginGetConnTableMaxEntriesReply {
+            conn_table_max_entries: limit as u64,
+        })
+    })
+    .on::<AclStatsIntfCountersEnable, _>(|engine, request| {
+        engine
+            .dataplane
+            .acl_stats_intf_counters_enable(request.enable);
+        Ok(())
+    });
 }
 
 fn register_acl_dumps(api: &mut Api) {

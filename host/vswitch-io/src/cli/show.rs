@@ -1,5 +1,7 @@
 //! The `show` commands.
 
+mod policy;
+
 use std::fmt::{self, Write};
 
 use vswitch::interface::{InterfaceInfo, L2Config};
@@ -9,7 +11,7 @@ use vswitch::{Family, SwIfIndex};
 use crate::engine::Engine;
 
 pub(super) const USAGE: &str = "show version | interface | hardware-interfaces | interface address | errors | runtime | \
-     ip fib | ip6 fib | ip neighbors | bridge-domain | l2fib | vxlan tunnel | acl-plugin acl | memif | tap | trace | \
+     ip fib | ip6 fib | ip neighbors | bridge-domain | l2fib | vxlan tunnel | acl-plugin acl | acl-plugin sessions | npol | memif | tap | trace | \
      placement; trace add <input> <count>; clear trace | interfaces";
 
 pub(super) fn run(engine: &Engine, what: &[&str]) -> String {
@@ -30,6 +32,8 @@ pub(super) fn run(engine: &Engine, what: &[&str]) -> String {
         ["bridge-domain", ..] => bridges(engine, &mut out),
         ["l2fib", ..] => l2fib(engine, &mut out),
         ["vxlan", ..] => vxlan(engine, &mut out),
+        ["acl-plugin", "sessions"] => policy::acl_sessions(engine, &mut out),
+        ["npol", what @ ..] => policy::npol(engine, what, &mut out),
         ["acl-plugin", ..] => acls(engine, &mut out),
         ["memif", ..] => memif(engine, &mut out),
         ["tap", ..] => taps(engine, &mut out),

@@ -3,7 +3,10 @@
 use vpp_api::abf::{
     AbfItfAttach, AbfItfAttachAddDel, AbfItfAttachDump, AbfPolicy, AbfPolicyAddDel, AbfPolicyDump,
 };
-use vpp_api::acl::{AclAddReplace, AclDel, AclDump, AclInterfaceListDump, AclInterfaceSetAclList};
+use vpp_api::acl::{
+    AclAddReplace, AclDel, AclDump, AclInterfaceListDump, AclInterfaceSetAclList,
+    AclPluginControlPing, AclPluginGetConnTableMaxEntries, AclStatsIntfCountersEnable,
+};
 use vpp_api::acl_types::{AclAction, AclRule};
 use vpp_api::interface::DeleteLoopback;
 use vpp_api::ip_types::IpProto;
@@ -62,6 +65,28 @@ async fn an_acl_in_use_cannot_be_deleted() {
         target.ok(&delete).await;
         target.refuses(&delete, &[ApiError::NoSuchEntry]).await;
         target.ok(&DeleteLoopback { sw_if_index }).await;
+    }
+}
+
+#[tokio::test]
+async fn the_plugin_reflects_flows_counts_matches_and_says_so() {
+    for target in Target::all().await {
+        target.ok(&AclPluginControlPing {}).await;
+        let ask = AclPluginGetConnTableMaxEntries {};
+        let limit = target.api.request(&ask).await.unwrap();
+        assert_eq!(limit.conn_table_max_entries, 500_000, "{}", target.name);
+        for enable in [true, false] {
+            target.ok(&AclStatsIntfCountersEnable { enable }).await;
+        }
+        let reflecting = AclRule {
+            is_permit: AclAction::PermitReflect,
+            ..rule("10.77.9.0/24")
+        };
+        let request = acl(reflecting);
+        let acl_index = target.api.request(&request).await.unwrap().acl_index;
+        let dumped = target.api.dump(&AclDump { acl_index }).await.unwrap();
+        assert_eq!(dumped[0].r, [reflecting], "{}", target.name);
+        target.ok(&AclDel { acl_index }).await;
     }
 }
 

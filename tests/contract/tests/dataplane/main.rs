@@ -9,6 +9,7 @@ mod acl;
 mod interface;
 mod ip;
 mod l2;
+mod npol;
 mod papi;
 mod system;
 mod target;
