@@ -7,6 +7,7 @@ mod devices;
 mod lab;
 mod memif;
 mod pods;
+mod policy;
 mod restart;
 mod switch;
 mod traffic;
