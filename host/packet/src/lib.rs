@@ -17,6 +17,7 @@ extern crate std;
 
 pub mod arp;
 pub mod checksum;
+pub mod crc32c;
 pub mod ethernet;
 pub mod flow;
 pub mod icmp;

@@ -5,6 +5,7 @@
 //! table, so that clients can tell.
 
 mod acl;
+mod cnat;
 mod convert;
 mod devices;
 mod interface;
@@ -46,6 +47,7 @@ pub fn router() -> Router<Engine> {
     vxlan::register(&mut api);
     acl::register(&mut api);
     npol::register(&mut api);
+    cnat::register(&mut api);
     trace::register(&mut api);
     api.router
 }

@@ -23,6 +23,7 @@ use crate::worker::Worker;
 mod abf;
 mod acl;
 mod address;
+mod cnat;
 pub mod flows;
 mod forwarding;
 mod interface;
@@ -36,6 +37,7 @@ mod table;
 mod vxlan;
 
 use abf::AbfState;
+use cnat::CnatState;
 use neighbor::NeighborState;
 use npol::NpolState;
 use pool::Pool;
@@ -79,6 +81,7 @@ pub struct Dataplane {
     acl_reflecting: usize,
     npol: NpolState,
     abf: AbfState,
+    cnat: CnatState,
     nd_proxies: BTreeSet<(SwIfIndex, std::net::Ipv6Addr)>,
     counters: Vec<Arc<WorkerCounters>>,
     notices: VecDeque<Notice>,
@@ -119,6 +122,7 @@ impl Dataplane {
             acl_reflecting: 0,
             npol: NpolState::default(),
             abf: AbfState::default(),
+            cnat: CnatState::default(),
             nd_proxies: BTreeSet::new(),
             counters: Vec::new(),
             notices: VecDeque::new(),
@@ -126,6 +130,8 @@ impl Dataplane {
         };
         dataplane.make_table(Family::V4, 0, "ipv4-VRF:0");
         dataplane.make_table(Family::V6, 0, "ipv6-VRF:0");
+        dataplane.tables.cnat.fib4 = dataplane.fib_index(Family::V4, 0);
+        dataplane.tables.cnat.fib6 = dataplane.fib_index(Family::V6, 0);
         dataplane.make_local0();
         dataplane
     }

@@ -16,6 +16,8 @@ pub enum Dpo {
     Prohibit,
     /// The packet is for the switch itself.
     Local,
+    /// The packet is for the address of source NAT, and no session has taken it.
+    CnatReturn,
     /// The destination is on this link: find or ask for the neighbour.
     Glean(SwIfIndex),
     /// Send to this neighbour: index of an [`Adjacency`].

@@ -19,6 +19,10 @@ pub enum ApiError {
     InvalidValue2,
     #[error("not implemented")]
     Unimplemented,
+    #[error("the feature is not configured")]
+    FeatureDisabled,
+    #[error("unknown IP protocol")]
+    InvalidProtocol,
     #[error("already registered or taken")]
     InvalidRegistration,
     #[error("no paths in the route")]
@@ -88,6 +92,8 @@ impl ApiError {
             Self::InvalidValue => -7,
             Self::InvalidValue2 => -8,
             Self::Unimplemented => -9,
+            Self::FeatureDisabled => -30,
+            Self::InvalidProtocol => -153,
             Self::InvalidRegistration => -31,
             Self::NoPathsInRoute => -52,
             Self::InvalidSrcAddress => -57,

@@ -18,6 +18,7 @@ use crate::id::Family;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InputFeature {
     Acl,
+    Cnat,
     Npol,
     Abf,
 }
@@ -26,6 +27,7 @@ pub(crate) enum InputFeature {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OutputFeature {
     Npol,
+    Cnat,
 }
 
 /// A feature of one arc.
@@ -41,7 +43,7 @@ pub(crate) trait Feature: Copy + 'static {
 }
 
 impl Feature for InputFeature {
-    const ALL: &'static [Self] = &[Self::Acl, Self::Npol, Self::Abf];
+    const ALL: &'static [Self] = &[Self::Acl, Self::Cnat, Self::Npol, Self::Abf];
 
     fn end(family: Family) -> NodeId {
         match family {
@@ -50,9 +52,13 @@ impl Feature for InputFeature {
         }
     }
 
-    fn node(self, _: Family) -> NodeId {
+    fn node(self, family: Family) -> NodeId {
         match self {
             Self::Acl => NodeId::AclInput,
+            Self::Cnat => match family {
+                Family::V4 => NodeId::CnatInput4,
+                Family::V6 => NodeId::CnatInput6,
+            },
             Self::Npol => NodeId::NpolInput,
             Self::Abf => NodeId::AbfInput,
         }
@@ -64,15 +70,17 @@ impl Feature for InputFeature {
 }
 
 impl Feature for OutputFeature {
-    const ALL: &'static [Self] = &[Self::Npol];
+    const ALL: &'static [Self] = &[Self::Npol, Self::Cnat];
 
     fn end(_: Family) -> NodeId {
         NodeId::InterfaceOutput
     }
 
-    fn node(self, _: Family) -> NodeId {
-        match self {
-            Self::Npol => NodeId::NpolOutput,
+    fn node(self, family: Family) -> NodeId {
+        match (self, family) {
+            (Self::Npol, _) => NodeId::NpolOutput,
+            (Self::Cnat, Family::V4) => NodeId::CnatOutput4,
+            (Self::Cnat, Family::V6) => NodeId::CnatOutput6,
         }
     }
 

@@ -79,6 +79,8 @@ pub(crate) struct Meta {
     pub(crate) trace: u32,
     /// The switch itself made this packet.
     pub(crate) local: bool,
+    /// Number under which its translation is remembered, 0 = none.
+    pub(crate) cnat: u16,
 }
 
 impl Default for Meta {
@@ -93,6 +95,7 @@ impl Default for Meta {
             fib: 0,
             trace: 0,
             local: false,
+            cnat: 0,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! next node runs, so that its code and tables stay in the cache.
 
 use crate::batch::{Batch, FrameId};
+use crate::cnat::pass::Pass;
 use crate::counters::{IfCounter, WorkerCounters};
 use crate::dpo::{Adjacency, LoadBalance};
 use crate::event::Event;
@@ -29,6 +30,8 @@ pub(crate) use throttle::Throttle;
 const TURNS_MAX: u8 = 8;
 /// Learning events kept per run; the rest is learned from later packets.
 const EVENTS_MAX: usize = 1024;
+/// Packets of one run whose translation is remembered from input to output.
+const PASSES_MAX: usize = 16 * crate::frame::BATCH_MAX;
 
 /// Where a frame goes after a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,7 @@ pub(crate) struct State {
     pub(crate) throttle: Throttle,
     pub(crate) events: Vec<Event>,
     pub(crate) trace: Trace,
+    passes: Vec<Pass>,
 }
 
 impl State {
@@ -53,7 +57,29 @@ impl State {
             throttle: Throttle::new(),
             events: Vec::with_capacity(EVENTS_MAX),
             trace: Trace::default(),
+            passes: Vec::with_capacity(crate::frame::BATCH_MAX),
         }
+    }
+
+    /// Forgets what belongs to the frames of one run.
+    pub(crate) fn start_run(&mut self) {
+        self.passes.clear();
+    }
+
+    /// Keeps a packet's translation for later nodes of this run, under a number that is never 0.
+    pub(crate) fn remember(&mut self, pass: Pass) -> Option<u16> {
+        if self.passes.len() >= PASSES_MAX {
+            return None;
+        }
+        self.passes.push(pass);
+        u16::try_from(self.passes.len()).ok()
+    }
+
+    /// What was remembered under a number.
+    pub(crate) fn recall(&self, number: u16) -> Option<Pass> {
+        self.passes
+            .get(usize::from(number).checked_sub(1)?)
+            .copied()
     }
 }
 
@@ -224,6 +250,15 @@ impl Graph<'_> {
             NodeId::Ip4Input => self.each(node, ids, node::ip4_input::process),
             NodeId::Ip6Input => self.each(node, ids, node::ip6_input::process),
             NodeId::AclInput => self.each(node, ids, node::acl_input::process),
+            NodeId::CnatInput4 | NodeId::CnatInput6 => {
+                self.each(node, ids, node::cnat_input::process);
+            }
+            NodeId::CnatReturn4 | NodeId::CnatReturn6 => {
+                self.each(node, ids, node::cnat_return::process);
+            }
+            NodeId::CnatOutput4 | NodeId::CnatOutput6 => {
+                self.each(node, ids, node::cnat_output::process);
+            }
             NodeId::NpolInput => self.each(node, ids, node::npol_input::process),
             NodeId::AbfInput => self.each(node, ids, node::abf_input::process),
             NodeId::Ip4Lookup => self.each(node, ids, node::ip4_lookup::process),

@@ -96,6 +96,8 @@ pub struct InterfaceInfo {
     pub acl_in: Vec<u32>,
     pub acl_out: Vec<u32>,
     pub proxy_arp: bool,
+    /// Cloud NAT is enabled.
+    pub cnat: bool,
 }
 
 impl InterfaceInfo {
@@ -141,6 +143,7 @@ pub struct Interface {
     pub(crate) abf4: Arc<[AbfEntry]>,
     pub(crate) abf6: Arc<[AbfEntry]>,
     pub(crate) proxy_arp: bool,
+    pub(crate) cnat: bool,
     pub(crate) nd_proxy: Arc<[Ipv6Addr]>,
 }
 

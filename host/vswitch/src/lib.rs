@@ -14,6 +14,7 @@
 pub mod acl;
 pub mod batch;
 pub mod bridge;
+pub mod cnat;
 pub mod counters;
 pub mod dataplane;
 pub mod dpo;

@@ -181,17 +181,18 @@ impl<const K: usize, const V: usize> FlowTable<K, V> {
         (!found.stamp.is_over(now)).then_some(found)
     }
 
-    /// Starts the timeout of an entry again.
-    pub fn touch(&self, found: &Found<V>, now: Nanos) {
+    /// Starts the timeout of an entry again, and tells whether that was the first time in this tick.
+    pub fn touch(&self, found: &Found<V>, now: Nanos) -> bool {
         let fresh = u64::from(tick(now)) << 32 | (found.stamp.0 & u64::from(u32::MAX));
         if fresh == found.stamp.0 {
-            return;
+            return false;
         }
         if let Some(stamp) = self.memory.get().and_then(|m| m.stamp(found.slot)) {
             // Lost when somebody stamped it meanwhile, or when another flow has the slot now: both are well.
             let _ =
                 stamp.compare_exchange(found.stamp.0, fresh, Ordering::Relaxed, Ordering::Relaxed);
         }
+        true
     }
 
     /// Lets `decide` look at the value of `key` (`None` when absent or over) and say what becomes of it;

@@ -7,6 +7,7 @@ use packet::MacAddr;
 
 use crate::acl::{Acl, AclTracking};
 use crate::bridge::{Bridge, MacEntry};
+use crate::cnat::tables::CnatTables;
 use crate::dpo::{Adjacency, LoadBalance};
 use crate::fib::Fib;
 use crate::id::SwIfIndex;
@@ -34,6 +35,7 @@ pub struct Tables {
     pub(crate) vxlan_ports: Arc<[u16]>,
     /// IPv4 FIB index, first and last address.
     pub(crate) proxy_arp: Arc<[(u32, Ipv4Addr, Ipv4Addr)]>,
+    pub(crate) cnat: CnatTables,
     pub(crate) generation: u64,
 }
 

@@ -30,6 +30,7 @@ impl Worker {
     /// Takes all received frames of `batch` through the graph to completion and leaves the transmit
     /// lists in it. Call [`Batch::clear`] after transmitting.
     pub fn run(&mut self, tables: &Tables, batch: &mut Batch, now: Nanos) {
+        self.state.start_run();
         for run in batch.rx_runs() {
             let (packets, bytes) = (run.packets, run.bytes);
             self.counters.add(run.on, IfCounter::RxPackets, packets);

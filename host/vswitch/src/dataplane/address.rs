@@ -176,6 +176,7 @@ impl Dataplane {
             );
         }
         self.refresh(index);
+        self.cnat_addresses_changed(index);
         Ok(())
     }
 
@@ -203,6 +204,7 @@ impl Dataplane {
             }
         }
         self.refresh(index);
+        self.cnat_addresses_changed(index);
         Ok(())
     }
 }

@@ -246,6 +246,7 @@ impl Dataplane {
         self.del_all_addresses(index)?;
         self.forget_paths_on(index);
         self.nd_proxies.retain(|(on, _)| *on != index);
+        self.cnat_forget_interface(index);
         if let Some(info) = self.interfaces.remove(&index) {
             self.names.remove(&info.name);
         }
@@ -305,10 +306,16 @@ impl Dataplane {
         let input = |abf: &[_]| {
             Features::new()
                 .with(InputFeature::Acl, !info.acl_in.is_empty())
+                .with(
+                    InputFeature::Cnat,
+                    info.cnat || self.cnat.is_everywhere(),
+                )
                 .with(InputFeature::Npol, has_policies)
                 .with(InputFeature::Abf, !abf.is_empty())
         };
-        let output = Features::new().with(OutputFeature::Npol, has_policies);
+        let output = Features::new()
+            .with(OutputFeature::Npol, has_policies)
+            .with(OutputFeature::Cnat, info.cnat);
         let interface = Interface {
             kind: info.kind,
             mode: info.mode,
@@ -333,6 +340,7 @@ impl Dataplane {
             abf4,
             abf6,
             proxy_arp: info.proxy_arp,
+            cnat: info.cnat,
             nd_proxy: self
                 .nd_proxies
                 .range((index, Ipv6Addr::UNSPECIFIED)..)
@@ -369,5 +377,6 @@ pub(super) fn blank(name: String, dev_type: &'static str, kind: InterfaceKind) -
         acl_in: Vec::new(),
         acl_out: Vec::new(),
         proxy_arp: false,
+        cnat: false,
     }
 }

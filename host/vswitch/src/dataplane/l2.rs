@@ -322,6 +322,7 @@ impl Dataplane {
 
     /// Forgets learned addresses that were not seen for the age of their bridge domain. Call about once a second.
     pub fn handle_timeout(&mut self, now: Nanos) {
+        self.cnat_handle_timeout(now);
         let is_old = |(bridge, mac): &(u32, MacAddr)| {
             let entry = self.tables.macs.get(&(*bridge, *mac))?;
             let age = u32::from(self.tables.bridge(*bridge)?.spec.mac_age) * 60;

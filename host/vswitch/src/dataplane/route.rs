@@ -16,6 +16,7 @@ pub(super) type RouteUse = (u32, Prefix);
 /// Who made a route, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Source {
+    Cnat,
     Interface,
     Api,
     Neighbor,

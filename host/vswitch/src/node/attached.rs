@@ -25,6 +25,7 @@ fn is_attached(tables: &Tables, on: SwIfIndex, fib: u32, ip: IpAddr) -> bool {
             | Dpo::Unreachable
             | Dpo::Prohibit
             | Dpo::Local
+            | Dpo::CnatReturn
             | Dpo::Lookup(_)
             | Dpo::Recursive { .. } => false,
         })

@@ -34,6 +34,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     }
     frame.meta.fib = interface.fib4;
     frame.meta.local = false;
+    frame.meta.cnat = 0;
     Next::To(interface.input4.first(Family::V4))
 }
 

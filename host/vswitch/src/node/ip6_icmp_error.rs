@@ -13,6 +13,10 @@ const HEADERS: usize = ipv6::HEADER_LEN + icmp::HEADER_LEN;
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let request = IcmpRequest::of(frame);
+    // The sender must recognise its own packet in the error.
+    if let Some(pass) = env.state.recall(frame.meta.cnat) {
+        pass.undo_input(frame);
+    }
     let Some(interface) = env.tables.interface(frame.rx) else {
         return Next::Drop(DropReason::NoInterface);
     };

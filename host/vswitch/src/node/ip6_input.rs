@@ -30,6 +30,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     }
     frame.meta.fib = interface.fib6;
     frame.meta.local = false;
+    frame.meta.cnat = 0;
     if dst.is_multicast() {
         let control = matches!(next_header, proto::ICMPV6 | proto::HOPOPT);
         return if control {

@@ -32,6 +32,9 @@ pub(super) fn through(
             Dpo::Unreachable => return icmp_request::unreachable(frame, dst),
             Dpo::Prohibit => return icmp_request::prohibited(frame, dst),
             Dpo::Local => return Next::To(by_family(dst, NodeId::Ip4Local, NodeId::Ip6Local)),
+            Dpo::CnatReturn => {
+                return Next::To(by_family(dst, NodeId::CnatReturn4, NodeId::CnatReturn6));
+            }
             Dpo::Glean(on) => return attached(env, frame, on, next_hop),
             Dpo::Adjacency(index) => {
                 frame.meta.object = index;

@@ -4,6 +4,7 @@ use crate::lab::*;
 
 mod bridge;
 mod chaos;
+mod cnat;
 mod policy;
 mod routing;
 mod steering;

@@ -1,0 +1,48 @@
+//! Finds or makes the session of a packet and rewrites its destination. Also the node of interfaces without the
+//! feature while translations with a route exist: their flows get both ends rewritten here.
+
+use super::resolve;
+use crate::cnat::packet::Packet;
+use crate::cnat::pass::{Context, Verdict};
+use crate::cnat::session::{NO_NAT, RETURN};
+use crate::feature::InputFeature;
+use crate::frame::Frame;
+use crate::graph::{DropReason, Env, Next};
+use crate::id::Family;
+
+pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
+    let Some(interface) = env.interface(frame.rx) else {
+        return Next::Drop(DropReason::NoInterface);
+    };
+    let family = if frame.l3().first().is_some_and(|b| b >> 4 == 6) {
+        Family::V6
+    } else {
+        Family::V4
+    };
+    let after = Next::To(interface.input(family).after(InputFeature::Cnat, family));
+    let Some(mut packet) = Packet::of(frame) else {
+        return after;
+    };
+    let context = Context {
+        tables: &env.tables.cnat,
+        now: env.now,
+        enabled: interface.cnat,
+    };
+    let pass = match context.arrive(frame, &mut packet) {
+        Verdict::Untouched => return after,
+        Verdict::Drop(reason) => return Next::Drop(reason),
+        Verdict::Translated(pass) => pass,
+    };
+    if !pass.rewrite_input(frame, &packet) {
+        return Next::Drop(DropReason::CnatFragment);
+    }
+    let Some(number) = env.state.remember(pass) else {
+        return Next::Drop(DropReason::NoBuffers);
+    };
+    frame.meta.cnat = number;
+    if pass.session.flags & (NO_NAT | RETURN) == NO_NAT {
+        frame.meta.fib = env.tables.cnat.fib(family);
+        return resolve::lookup(env, frame, pass.session.to.dst_ip());
+    }
+    after
+}
