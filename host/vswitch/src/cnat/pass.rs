@@ -310,7 +310,7 @@ impl Pass {
             Upper::Ports | Upper::Error { echo: false, .. } if !self.session.has(NO_NAT) => {
                 (is.src_port, is.dst_port) == (middle.src_port, middle.dst_port)
             }
-            _ => true,
+            Upper::Ports | Upper::Echo | Upper::Error { .. } | Upper::Fragment => true,
         };
         same_ends && ports
     }

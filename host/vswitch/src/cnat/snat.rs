@@ -18,8 +18,7 @@ pub(crate) struct Snat {
     pub(crate) ip4: Option<Ipv4Addr>,
     pub(crate) ip6: Option<Ipv6Addr>,
     /// Destinations that see the real source.
-    pub(crate) excluded4: Fib,
-    pub(crate) excluded6: Fib,
+    pub(crate) excluded: Fib,
     pub(crate) include4: Interfaces,
     pub(crate) include6: Interfaces,
     pub(crate) pod: Interfaces,
@@ -57,16 +56,11 @@ impl Snat {
     }
 
     fn is_outgoing(&self, flow: &Tuple, rx: SwIfIndex) -> bool {
-        let (included, excluded) = match flow.family {
-            Family::V4 => (&self.include4, &self.excluded4),
-            Family::V6 => (&self.include6, &self.excluded6),
+        let included = match flow.family {
+            Family::V4 => &self.include4,
+            Family::V6 => &self.include6,
         };
-        included.get(rx.0).is_some()
-            && match flow.dst_ip() {
-                std::net::IpAddr::V4(ip) => excluded.lookup(&ip.octets()),
-                std::net::IpAddr::V6(ip) => excluded.lookup(&ip.octets()),
-            }
-            .is_none()
+        included.get(rx.0).is_some() && self.excluded.lookup(flow.dst_ip()).is_none()
     }
 }
 
@@ -92,7 +86,7 @@ mod tests {
             snat.include4.set(pod.0, ());
         }
         snat.host.set(HOST.0, ());
-        snat.excluded4.insert("10.0.0.0/8".parse().unwrap(), 0);
+        snat.excluded.insert("10.0.0.0/8".parse().unwrap(), 0);
         snat
     }
 

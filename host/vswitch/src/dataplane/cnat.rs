@@ -168,7 +168,7 @@ impl Dataplane {
             translation.paths = new;
         }
         self.publish_translation(id);
-        self.end_paths(old);
+        self.end_paths(&old);
         Ok(id)
     }
 
@@ -189,7 +189,7 @@ impl Dataplane {
             self.release_client(vip.0);
         }
         self.dirty = true;
-        self.end_paths(translation.paths);
+        self.end_paths(&translation.paths);
         Ok(())
     }
 
@@ -438,7 +438,7 @@ impl Dataplane {
         }
     }
 
-    fn end_paths(&mut self, paths: Vec<TrackedPath>) {
+    fn end_paths(&mut self, paths: &[TrackedPath]) {
         self.cnat.ending.extend(paths.iter().map(|p| p.tracker));
         if self.tables.cnat.sessions.len() <= EAGER_MAX {
             self.end_trackers();

@@ -42,7 +42,11 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     frame.meta.cnat = number;
     if pass.session.flags & (NO_NAT | RETURN) == NO_NAT {
         frame.meta.fib = env.tables.cnat.fib(family);
-        return resolve::lookup(env, frame, pass.session.to.dst_ip());
+        let backend = pass.session.to.dst_ip();
+        return match env.tables.route(frame.meta.fib, backend) {
+            Some(choices) => resolve::through(env, frame, choices, backend),
+            None => Next::Drop(DropReason::NoRoute),
+        };
     }
     after
 }

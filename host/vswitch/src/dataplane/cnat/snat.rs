@@ -146,14 +146,10 @@ impl Dataplane {
     pub fn cnat_snat_policy_exclude(&mut self, is_add: bool, prefix: Prefix) -> Result<()> {
         let prefix = Prefix::new(prefix.addr, prefix.len)?.masked();
         self.change_policy(|snat| {
-            let excluded = match prefix.family() {
-                Family::V4 => &mut snat.excluded4,
-                Family::V6 => &mut snat.excluded6,
-            };
             if is_add {
-                excluded.insert(prefix, 0);
+                snat.excluded.insert(prefix, 0);
             } else {
-                excluded.remove(prefix);
+                snat.excluded.remove(prefix);
             }
         })
     }

@@ -69,7 +69,7 @@ pub(super) fn packet(protocol: u8, src: (&str, u16), dst: (&str, u16), flags: u8
         }
         proto::UDP => {
             let mut upper = vec![0; 8];
-            packet::udp::emit(&mut upper, src.1, dst.1, 8 + payload.len() as u16, 0);
+            packet::udp::emit(&mut upper, src.1, dst.1, short(8 + payload.len()), 0);
             upper
         }
         proto::SCTP => [
@@ -89,14 +89,18 @@ pub(super) fn packet(protocol: u8, src: (&str, u16), dst: (&str, u16), flags: u8
 
 /// Sum of the pseudo header of the upper layer at `at`.
 fn pseudo(bytes: &[u8], at: usize, protocol: u8) -> u32 {
-    let len = (bytes.len() - at) as u32;
+    let len = short(bytes.len() - at);
     if bytes[0] >> 4 == 4 {
         let ip = Ipv4::new_checked(bytes).unwrap();
-        checksum::pseudo4(ip.src(), ip.dst(), protocol, len as u16)
+        checksum::pseudo4(ip.src(), ip.dst(), protocol, len)
     } else {
         let ip = Ipv6::new_checked(bytes).unwrap();
-        checksum::pseudo6(ip.src(), ip.dst(), protocol, len)
+        checksum::pseudo6(ip.src(), ip.dst(), protocol, len.into())
     }
+}
+
+fn short(len: usize) -> u16 {
+    len.try_into().unwrap()
 }
 
 fn field(protocol: u8) -> usize {

@@ -317,7 +317,7 @@ fn fragments_follow_their_first() {
         let whole = packet(proto::UDP, (V4.1, 1234), (V4.0, 80), 0);
         let piece = |from: usize, to: usize, word: u16, ident: u16| {
             let mut piece = [&whole[..20], &whole[from..to]].concat();
-            packet::ipv4::set_word(&mut piece, 2, (20 + to - from) as u16);
+            packet::ipv4::set_word(&mut piece, 2, short(20 + to - from));
             packet::ipv4::set_word(&mut piece, 4, ident);
             packet::ipv4::set_word(&mut piece, 6, word);
             piece
@@ -327,7 +327,7 @@ fn fragments_follow_their_first() {
         let (on, two) = net.cross(net.client, &last);
         assert_eq!(on, net.server);
         let mut joined = [&one[..], &two[20..]].concat();
-        packet::ipv4::set_word(&mut joined, 2, whole.len() as u16);
+        packet::ipv4::set_word(&mut joined, 2, short(whole.len()));
         packet::ipv4::set_word(&mut joined, 6, 0);
         assert_eq!(flow(&joined), "10.0.0.2#1234 > 10.0.1.2#8080");
         let orphan = net.dropped(net.client, &piece(44, whole.len(), 3, 6));
