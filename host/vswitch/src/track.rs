@@ -114,7 +114,9 @@ impl Flows {
 
     fn apply(&self, key: &FlowWords, found: &Found<1>, step: Step, now: Nanos) {
         match step {
-            Step::Refresh => self.table.touch(found, now),
+            Step::Refresh => {
+                self.table.touch(found, now);
+            }
             Step::Change(state, timeout) => {
                 // Busy: the next packet does it. Changed meanwhile: that packet knew more.
                 let _ = self.table.change(key, now, |there| match there {

@@ -10,7 +10,6 @@ use crate::persist::PMap;
 
 /// Flows of each family when nobody says otherwise.
 pub const SESSIONS_DEFAULT: usize = 1 << 20;
-const SEED: u64 = 0x7765_6674_636e_6174;
 
 /// Translations, policies and sessions.
 #[derive(Debug, Clone)]
@@ -31,7 +30,7 @@ impl Default for CnatTables {
             services: PMap::default(),
             snat: Arc::new([]),
             snat_default: None,
-            sessions: Arc::new(Sessions::new(SESSIONS_DEFAULT, SEED)),
+            sessions: Arc::new(Sessions::new(SESSIONS_DEFAULT, 0)),
             fib4: 0,
             fib6: 0,
         }
@@ -39,8 +38,13 @@ impl Default for CnatTables {
 }
 
 impl CnatTables {
-    pub(crate) fn with_sessions(&mut self, flows: usize) {
-        self.sessions = Arc::new(Sessions::new(flows, SEED));
+    /// Forgets all sessions and makes room for so many.
+    pub(crate) fn with_sessions(&mut self, flows: usize, seed: u64) {
+        let reserved = self.sessions.bytes() > 0;
+        self.sessions = Arc::new(Sessions::new(flows, seed));
+        if reserved {
+            self.sessions.reserve();
+        }
     }
 
     /// The policy for flows that were looked up in `fib`.

@@ -123,12 +123,6 @@ impl CnatState {
 }
 
 impl Dataplane {
-    /// Sets for how many flows of each family there is room, before the feature is first used.
-    pub fn cnat_limit_sessions(&mut self, flows: usize) {
-        self.tables.cnat.with_sessions(flows);
-        self.dirty = true;
-    }
-
     /// Creates the translation of a virtual endpoint, or replaces the paths of the one there is, and gives its id.
     ///
     /// As in VPP, an update leaves balance, flow hash and the flags of known paths as they were created. Sessions

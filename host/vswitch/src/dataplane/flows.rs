@@ -17,6 +17,8 @@ pub struct FlowLimits {
     pub npol: usize,
     /// Flows that access lists reflect.
     pub acl: usize,
+    /// Flows of each family that cloud NAT keeps.
+    pub cnat: usize,
     /// Keeps peers from choosing flows that share a bucket; should differ from run to run.
     pub seed: u64,
 }
@@ -26,6 +28,7 @@ impl Default for FlowLimits {
         Self {
             npol: crate::npol::FLOWS_MAX_DEFAULT,
             acl: crate::acl::FLOWS_MAX_DEFAULT,
+            cnat: crate::cnat::SESSIONS_DEFAULT,
             seed: 0,
         }
     }
@@ -34,7 +37,13 @@ impl Default for FlowLimits {
 impl Dataplane {
     /// Sets the limits. Call it before anything is configured: the flows known so far are forgotten.
     pub fn set_flow_limits(&mut self, limits: FlowLimits) {
-        let FlowLimits { npol, acl, seed } = limits;
+        let FlowLimits {
+            npol,
+            acl,
+            cnat,
+            seed,
+        } = limits;
+        self.tables.cnat.with_sessions(cnat, seed);
         for (flows, limit, timeouts) in [
             (&mut self.tables.npol.flows, npol, &NPOL),
             (&mut self.tables.acl_tracking.flows, acl, &ACL),

@@ -306,10 +306,7 @@ impl Dataplane {
         let input = |abf: &[_]| {
             Features::new()
                 .with(InputFeature::Acl, !info.acl_in.is_empty())
-                .with(
-                    InputFeature::Cnat,
-                    info.cnat || self.cnat.is_everywhere(),
-                )
+                .with(InputFeature::Cnat, info.cnat || self.cnat.is_everywhere())
                 .with(InputFeature::Npol, has_policies)
                 .with(InputFeature::Abf, !abf.is_empty())
         };

@@ -14,11 +14,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some(interface) = env.interface(frame.rx) else {
         return Next::Drop(DropReason::NoInterface);
     };
-    let family = if frame.l3().first().is_some_and(|b| b >> 4 == 6) {
-        Family::V6
-    } else {
-        Family::V4
-    };
+    let family = Family::of_packet(frame.l3());
     let after = Next::To(interface.input(family).after(InputFeature::Cnat, family));
     let Some(mut packet) = Packet::of(frame) else {
         return after;

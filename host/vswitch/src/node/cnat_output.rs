@@ -12,11 +12,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some(interface) = env.interface(tx) else {
         return Next::Drop(DropReason::NoInterface);
     };
-    let family = if frame.l3().first().is_some_and(|b| b >> 4 == 6) {
-        Family::V6
-    } else {
-        Family::V4
-    };
+    let family = Family::of_packet(frame.l3());
     let after = Next::To(interface.output(family).after(OutputFeature::Cnat, family));
     let Some(pass) = env.state.recall(frame.meta.cnat) else {
         return after;

@@ -1,6 +1,7 @@
 //! Pods on two interfaces, the world on a third.
 
 use super::*;
+use crate::dataplane::flows::FlowLimits;
 
 pub(in super::super) struct Net {
     pub(super) lab: Lab,
@@ -9,10 +10,18 @@ pub(in super::super) struct Net {
     pub(super) world: SwIfIndex,
 }
 
+/// Sets how many flows have room.
+pub(super) fn limit(lab: &mut Lab, cnat: usize) {
+    lab.dp.set_flow_limits(FlowLimits {
+        cnat,
+        ..FlowLimits::default()
+    });
+}
+
 impl Net {
     pub(super) fn new(mode: Mode) -> Self {
         let mut lab = Lab::new();
-        lab.dp.cnat_limit_sessions(1000);
+        limit(&mut lab, 1000);
         let client = lab.routed("client", &["10.0.0.1/24", "2001:db8::1/64"]);
         let server = lab.routed("server", &["10.0.1.1/24", "2001:db8:1::1/64"]);
         let world = lab.routed("world", &["192.0.2.254/24", "2001:db8:2::fe/64"]);

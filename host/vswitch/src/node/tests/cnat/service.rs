@@ -289,7 +289,7 @@ fn one_direction_alone_keeps_both() {
 #[test]
 fn a_full_table_refuses_new_flows_by_name() {
     let mut net = Net::new(Mode::Feature);
-    net.lab.dp.cnat_limit_sessions(20);
+    net::limit(&mut net.lab, 20);
     net.lab
         .dp
         .cnat_translation_update(&service(proto::UDP, V4.0, 80, &[(V4.2, 80)]))
