@@ -16,28 +16,34 @@ pub(crate) const fn advance(theirs: u16, ours: u16, limit: u16) -> Result<u16, R
 
 /// Entries of a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RingSize(u8);
+pub(crate) struct RingSize {
+    log2: u8,
+    mask: u16,
+}
 
 impl RingSize {
     pub(crate) const fn new(log2: u8) -> Option<Self> {
         if log2 <= crate::limits::LOG2_RING_SIZE_MAX {
-            Some(Self(log2))
+            Some(Self {
+                log2,
+                mask: (1 << log2) - 1,
+            })
         } else {
             None
         }
     }
 
     pub(crate) const fn log2(self) -> u8 {
-        self.0
+        self.log2
     }
 
     pub(crate) const fn entries(self) -> u16 {
-        1 << self.0
+        self.mask + 1
     }
 
     /// The place of a free-running index in the ring.
     pub(crate) const fn slot(self, index: u16) -> u16 {
-        index & (self.entries() - 1)
+        index & self.mask
     }
 }
 

@@ -153,6 +153,7 @@ impl Batch {
     }
 
     /// The frame of an id from this batch.
+    #[inline]
     pub fn frame(&self, id: FrameId) -> &Frame {
         static NOTHING: std::sync::LazyLock<Frame> = std::sync::LazyLock::new(Frame::empty);
         self.frames
@@ -160,11 +161,13 @@ impl Batch {
             .unwrap_or_else(|| &NOTHING)
     }
 
+    #[inline]
     pub(crate) fn frame_mut(&mut self, id: FrameId) -> Option<&mut Frame> {
         self.frames.get_mut(usize::from(id.0))
     }
 
     /// Takes an unused frame; its content is stale until reset.
+    #[inline]
     pub(crate) fn spare(&mut self) -> Option<(FrameId, &mut Frame)> {
         if self.used >= FRAMES_MAX {
             return None;

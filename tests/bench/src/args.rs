@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::memif::{EndArguments, PumpArguments};
+use crate::memif::EndArguments;
+use crate::pump::{ProbeArguments, PumpArguments};
 
 /// Measures Weft beside its peers.
 #[derive(Debug, Parser)]
@@ -30,6 +31,9 @@ pub(crate) struct Run {
     /// Seconds that a throughput sample lasts
     #[arg(long, default_value_t = 1.0, value_name = "SECONDS")]
     pub(crate) seconds: f64,
+    /// Few and short samples of fewer sizes: all cases in some minutes
+    #[arg(long)]
+    pub(crate) quick: bool,
     /// Attachments made and removed by each CNI plugin
     #[arg(long, default_value_t = 100, value_name = "N")]
     pub(crate) attachments: usize,
@@ -52,12 +56,28 @@ pub(crate) struct Run {
     pub(crate) nice: i32,
 }
 
+impl Run {
+    /// What `--quick` leaves of it.
+    pub(crate) fn quick(self) -> Self {
+        Self {
+            rounds: self.rounds.min(2),
+            seconds: self.seconds.min(0.5),
+            attachments: self.attachments.min(20),
+            ..self
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Case {
     /// memif point to point: memif-rs and DPDK's driver
     Memif,
-    /// L2 cross-connect and IPv4 forwarding from memif to memif
+    /// From memif to memif: cross-connect, routes, tunnels
     Forward,
+    /// A dataplane without traffic: processor, memory, first packet
+    Idle,
+    /// Instructions per packet and graph node, counted by valgrind
+    Instructions,
     /// TCP from pod to pod on one node
     Tcp,
     /// CNI ADD and DEL
@@ -73,4 +93,6 @@ pub(crate) enum Part {
     MemifEnd(EndArguments),
     #[command(hide = true)]
     MemifPump(PumpArguments),
+    #[command(hide = true)]
+    MemifProbe(ProbeArguments),
 }

@@ -2,6 +2,8 @@
 
 mod cni;
 mod forward;
+mod idle;
+mod instructions;
 mod lab;
 mod memif;
 mod tcp;
@@ -30,13 +32,15 @@ pub(crate) fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     match &arguments.part {
         Some(Part::MemifEnd(end)) => crate::memif::end(end)?,
-        Some(Part::MemifPump(pump)) => crate::memif::pump(pump)?,
+        Some(Part::MemifPump(pump)) => crate::pump::pump(pump)?,
+        Some(Part::MemifProbe(probe)) => crate::pump::probe(probe)?,
         None => run(arguments.run)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn run(run: Run) -> anyhow::Result<()> {
+    let run = if run.quick { run.quick() } else { run };
     let mut skipped = Vec::new();
     if let Err(error) = sandbox::enter(run.nice) {
         skipped.push(Skip::new("namespaces", format!("{error:#}")));
@@ -87,6 +91,8 @@ fn measure(setting: &Setting, case: Case) -> CaseReport {
     let mut report = match case {
         Case::Memif => memif::run(setting),
         Case::Forward => forward::run(setting),
+        Case::Idle => idle::run(setting),
+        Case::Instructions => instructions::run(setting),
         Case::Tcp => tcp::run(setting),
         Case::Cni => cni::run(setting),
         Case::Lab => lab::run(setting),

@@ -1,6 +1,6 @@
 //! A dataplane with one worker, driven over VPP's binary API: ours, or VPP itself. Both get the same messages.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -9,18 +9,27 @@ use tokio::runtime::Runtime;
 use vpp_api::FixedString;
 use vpp_api::Request;
 use vpp_api::ethernet_types::MacAddress;
+use vpp_api::fib_types::{FibPath, FibPathNh, FibPathNhProto};
 use vpp_api::interface::{SwInterfaceAddDelAddress, SwInterfaceSetFlags};
 use vpp_api::interface_types::{IfStatusFlags, InterfaceIndex};
+use vpp_api::ip::{IpRoute, IpRouteAddDel};
 use vpp_api::ip_neighbor::{IpNeighbor, IpNeighborAddDel, IpNeighborFlags};
-use vpp_api::ip_types::{AddressWithPrefix, Ip4AddressWithPrefix, Ip4Prefix, Prefix};
+use vpp_api::ip_types::{AddressUnion, AddressWithPrefix, Ip4AddressWithPrefix, Ip4Prefix, Prefix};
 use vpp_api::l2::{BridgeDomainAddDelV2, SwInterfaceSetL2Bridge, SwInterfaceSetL2Xconnect};
 use vpp_api::memif::{MemifCreateV2, MemifMode, MemifRole, MemifSocketFilenameAddDelV2};
 use vpp_api::tapv2::TapCreateV3;
+use vpp_api::vlib::CliInband;
+use vpp_api::vxlan::VxlanAddDelTunnelV3;
 use vpp_api_client::{Client, Options};
 
-use crate::memif::Side;
+use crate::cases::Setting;
 use crate::process::{Daemon, Place};
+use crate::report::Skip;
 use crate::sandbox::Namespace;
+use crate::traffic::{NETWORKS, Side, VNI};
+
+/// Requests under way when many are sent.
+const AT_A_TIME: u32 = 32;
 
 /// Which dataplane.
 #[derive(Clone, Debug)]
@@ -31,11 +40,36 @@ pub(crate) enum Engine {
     Vpp(PathBuf),
 }
 
+pub(crate) const VPP: &str = "VPP";
+/// Names the prefix that VPP is installed under.
+const VPP_PREFIX: &str = "WEFT_VPP_PREFIX";
+
+/// The dataplanes that are there; what is not is in `skipped`.
+pub(crate) fn engines(setting: &Setting, skipped: &mut Vec<Skip>) -> Vec<Engine> {
+    let ours = setting.programs.get("vswitch-io", "weft-vswitch", skipped);
+    let mut engines: Vec<_> = ours.map(Engine::Weft).into_iter().collect();
+    match std::env::var_os(VPP_PREFIX).map(PathBuf::from) {
+        Some(prefix) if prefix.join("bin/vpp").is_file() => engines.push(Engine::Vpp(prefix)),
+        Some(prefix) => {
+            let why = format!(
+                "`{VPP_PREFIX}` is `{}`, which has no `bin/vpp`",
+                prefix.display()
+            );
+            skipped.push(Skip::new(VPP, why));
+        }
+        None => skipped.push(Skip::new(
+            VPP,
+            format!("`{VPP_PREFIX}` is not set; the bars are ratios to it"),
+        )),
+    }
+    engines
+}
+
 impl Engine {
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Weft(_) => "weft-vswitch",
-            Self::Vpp(_) => "VPP",
+            Self::Vpp(_) => VPP,
         }
     }
 }
@@ -45,17 +79,33 @@ pub(crate) struct Dataplane {
     runtime: Runtime,
     pub(crate) dir: TempDir,
     // Dropped last: the client's end of the socket goes first.
-    _process: Daemon,
+    process: Daemon,
 }
 
 impl Dataplane {
     pub(crate) fn start(engine: &Engine, place: Place) -> anyhow::Result<Self> {
+        Self::start_under(&[], engine, place)
+    }
+
+    /// Starts it as an argument of another command, such as a profiler.
+    pub(crate) fn start_under(
+        under: &[String],
+        engine: &Engine,
+        place: Place,
+    ) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let socket = dir.path().join("api.sock");
         let log = dir.path().join("log");
         let mut command = match engine {
             Engine::Weft(program) => {
-                let mut command = place.command(None, program);
+                let mut command = match under {
+                    [] => place.command(None, program),
+                    [profiler, arguments @ ..] => {
+                        let mut command = place.command(None, profiler);
+                        command.args(arguments).arg(program);
+                        command
+                    }
+                };
                 command
                     .arg("--api-socket")
                     .arg(&socket)
@@ -87,7 +137,7 @@ impl Dataplane {
             api,
             runtime,
             dir,
-            _process: process,
+            process,
         })
     }
 
@@ -132,21 +182,106 @@ impl Dataplane {
         Ok(())
     }
 
-    /// Gives both interfaces an address and a neighbour, as [`Side`] has them.
+    /// Gives both interfaces addresses and neighbours, as [`Side`] has them.
     pub(crate) fn route(&self, interfaces: [InterfaceIndex; 2]) -> anyhow::Result<()> {
         for (sw_if_index, side) in interfaces.into_iter().zip([Side::LEFT, Side::RIGHT]) {
-            self.address(sw_if_index, Ipv4Addr::new(10, side.subnet, 0, 1))?;
-            self.ask(&IpNeighborAddDel {
+            self.address(sw_if_index, side.gateway4())?;
+            self.ask(&SwInterfaceAddDelAddress {
+                sw_if_index,
                 is_add: true,
-                neighbor: IpNeighbor {
-                    sw_if_index,
-                    flags: IpNeighborFlags::STATIC,
-                    mac_address: MacAddress(side.host_mac),
-                    ip_address: Ipv4Addr::new(10, side.subnet, 0, 2).into(),
-                },
+                prefix: AddressWithPrefix(Prefix::new(side.gateway6().into(), 64)),
+                ..SwInterfaceAddDelAddress::default()
             })?;
+            for ip_address in [side.host4().into(), side.host6().into()] {
+                self.ask(&IpNeighborAddDel {
+                    is_add: true,
+                    neighbor: IpNeighbor {
+                        sw_if_index,
+                        flags: IpNeighborFlags::STATIC,
+                        mac_address: MacAddress(side.host_mac),
+                        ip_address,
+                    },
+                })?;
+            }
         }
         Ok(())
+    }
+
+    /// Adds routes to /24 networks from [`NETWORKS`] on, in turns through the hosts of both sides.
+    pub(crate) fn networks(
+        &self,
+        interfaces: [InterfaceIndex; 2],
+        count: u32,
+    ) -> anyhow::Result<()> {
+        let route = move |n: u32| {
+            let (on, side) = if n & 1 == 0 {
+                (interfaces[0], Side::LEFT)
+            } else {
+                (interfaces[1], Side::RIGHT)
+            };
+            let network = Ipv4Addr::from_bits(NETWORKS + (n << 8));
+            let path = FibPath {
+                sw_if_index: on.0,
+                weight: 1,
+                proto: FibPathNhProto::Ip4,
+                nh: FibPathNh {
+                    address: AddressUnion::from(IpAddr::from(side.host4())),
+                    ..FibPathNh::default()
+                },
+                ..FibPath::default()
+            };
+            IpRouteAddDel {
+                is_add: true,
+                is_multipath: false,
+                route: IpRoute {
+                    prefix: Prefix::new(network.into(), 24),
+                    paths: vec![path],
+                    ..IpRoute::default()
+                },
+            }
+        };
+        // Requests wait for answers; many at a time keep the dataplane busy.
+        let all = (0..AT_A_TIME).map(|first| {
+            let api = self.api.clone();
+            self.runtime.spawn(async move {
+                for n in (first..count).step_by(AT_A_TIME as usize) {
+                    api.request(&route(n)).await?;
+                }
+                Ok::<_, anyhow::Error>(())
+            })
+        });
+        for task in all.collect::<Vec<_>>() {
+            self.runtime.block_on(task)??;
+        }
+        Ok(())
+    }
+
+    /// A VXLAN tunnel through the right interface, joined with the left one.
+    pub(crate) fn tunnel(&self, interfaces: [InterfaceIndex; 2]) -> anyhow::Result<()> {
+        self.route(interfaces)?;
+        let reply = self.ask(&VxlanAddDelTunnelV3 {
+            src_address: Side::RIGHT.gateway4().into(),
+            dst_address: Side::RIGHT.host4().into(),
+            src_port: 4789,
+            dst_port: 4789,
+            mcast_sw_if_index: InterfaceIndex(u32::MAX),
+            decap_next_index: u32::MAX,
+            vni: VNI,
+            ..VxlanAddDelTunnelV3::default()
+        })?;
+        self.up(reply.sw_if_index)?;
+        self.cross_connect([interfaces[0], reply.sw_if_index])
+    }
+
+    /// What a CLI command says.
+    pub(crate) fn cli(&self, command: &str) -> anyhow::Result<String> {
+        let cmd = command.to_owned();
+        Ok(self.ask(&CliInband { cmd })?.reply)
+    }
+
+    /// The process of the dataplane.
+    pub(crate) fn process(&mut self) -> &mut Daemon {
+        &mut self.process
     }
 
     pub(crate) fn bridge(&self, interfaces: &[InterfaceIndex]) -> anyhow::Result<()> {
@@ -211,13 +346,13 @@ impl Dataplane {
         Ok(())
     }
 
-    fn up(&self, sw_if_index: InterfaceIndex) -> anyhow::Result<()> {
+    pub(crate) fn up(&self, sw_if_index: InterfaceIndex) -> anyhow::Result<()> {
         let flags = IfStatusFlags::ADMIN_UP;
         self.ask(&SwInterfaceSetFlags { sw_if_index, flags })?;
         Ok(())
     }
 
-    fn ask<M: Request>(&self, message: &M) -> anyhow::Result<M::Reply> {
+    pub(crate) fn ask<M: Request>(&self, message: &M) -> anyhow::Result<M::Reply> {
         Ok(self.runtime.block_on(self.api.request(message))?)
     }
 }

@@ -16,6 +16,7 @@
 )]
 
 mod args;
+mod callgrind;
 mod cases;
 mod contest;
 mod dataplane;
@@ -26,10 +27,12 @@ mod memif;
 mod plot;
 mod process;
 mod programs;
+mod pump;
 mod report;
 mod sandbox;
 mod statistics;
 mod testpmd;
+mod traffic;
 
 use std::process::ExitCode;
 

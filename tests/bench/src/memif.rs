@@ -15,9 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::PATIENCE;
 use crate::testpmd::WARM_UP;
+use crate::traffic::{Generator, Side, Size, Traffic};
 
 /// Frames in a burst: that of testpmd.
-const BURST: usize = 32;
+pub(crate) const BURST: usize = 32;
 const BUFFER: usize = 2048;
 /// Buffers that frames are copied to in turns, as a driver with a buffer pool would.
 const BUFFERS: usize = 256;
@@ -79,17 +80,6 @@ pub(crate) struct EndArguments {
     pub(crate) seconds: f64,
 }
 
-/// Both sides of a dataplane: sends on each of two links and counts what comes out of the other.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct PumpArguments {
-    #[arg(long)]
-    pub(crate) socket: PathBuf,
-    #[arg(long, default_value_t = 64)]
-    pub(crate) size: usize,
-    #[arg(long, default_value_t = 1.0)]
-    pub(crate) seconds: f64,
-}
-
 /// What a sink counted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Counted {
@@ -113,13 +103,14 @@ pub(crate) fn end(arguments: &EndArguments) -> anyhow::Result<()> {
     let address = Address::path(&arguments.socket);
     let mut end = End::new(arguments.role, &address, arguments.job)?;
     let link = end.connect()?;
-    let frame = frame(arguments.size, &Side::LEFT);
+    let size = Size::of_argument(arguments.size);
+    let mut frames = Generator::new(Traffic::Ip4, size, &Side::LEFT, 0);
     match (arguments.job, link.queues) {
         (Job::Send, Queues::Copy { mut tx, .. }) => {
             let mut tx = tx.pop().context("the peer takes no frames")?;
             while end.is_up() {
                 for _ in 0..BURSTS_PER_LOOK {
-                    send(&mut tx, &frame)?;
+                    send(&mut tx, &mut frames)?;
                 }
             }
             Ok(())
@@ -129,7 +120,7 @@ pub(crate) fn end(arguments: &EndArguments) -> anyhow::Result<()> {
             let mut arena = end.arena.take().context("zero copy has an arena")?;
             while end.is_up() {
                 for _ in 0..BURSTS_PER_LOOK {
-                    send_zero_copy(&mut tx, &mut arena, &frame)?;
+                    send_zero_copy(&mut tx, &mut arena, frames.frame())?;
                 }
             }
             Ok(())
@@ -147,39 +138,8 @@ pub(crate) fn end(arguments: &EndArguments) -> anyhow::Result<()> {
     }
 }
 
-/// Runs a generator and sink for a dataplane between links 0 and 1 of a socket.
-pub(crate) fn pump(arguments: &PumpArguments) -> anyhow::Result<()> {
-    let address = Address::path(&arguments.socket);
-    let mut ends = Vec::new();
-    let mut wires = Vec::new();
-    for (id, side) in [(0, Side::LEFT), (1, Side::RIGHT)] {
-        let mut end = End::client(id, &address, false)?;
-        let (mut rx, mut tx) = end
-            .connect()?
-            .into_copy()
-            .context("links are of the copying kind")?;
-        let rx = rx.pop().context("the peer sends no frames")?;
-        let tx = tx.pop().context("the peer takes no frames")?;
-        wires.push((rx, tx, frame(arguments.size, &side)));
-        ends.push(end);
-    }
-    let mut drive = Ends(ends);
-    count(
-        &mut drive,
-        Duration::from_secs_f64(arguments.seconds),
-        || {
-            let (mut received, mut full) = (0, false);
-            for (rx, tx, frame) in &mut wires {
-                full |= send(tx, frame)? < BURST;
-                received += read_in_place(rx)?;
-            }
-            Ok((received, full))
-        },
-    )
-}
-
 /// Something with a control channel to be kept alive.
-trait Control {
+pub(crate) trait Control {
     fn is_up(&mut self) -> bool;
 }
 
@@ -188,7 +148,7 @@ enum Channel {
     Client(Box<Client>),
 }
 
-struct End {
+pub(crate) struct End {
     channel: Channel,
     arena: Option<BufferArena>,
 }
@@ -212,7 +172,7 @@ impl End {
         }
     }
 
-    fn client(id: u32, address: &Address, zero_copy: bool) -> anyhow::Result<Self> {
+    pub(crate) fn client(id: u32, address: &Address, zero_copy: bool) -> anyhow::Result<Self> {
         let arena = zero_copy
             .then(|| BufferArena::new(ArenaConfig::default()))
             .transpose()?;
@@ -246,7 +206,7 @@ impl End {
         })
     }
 
-    fn connect(&mut self) -> anyhow::Result<Link> {
+    pub(crate) fn connect(&mut self) -> anyhow::Result<Link> {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             match self.poll()? {
@@ -267,16 +227,8 @@ impl Control for End {
     }
 }
 
-struct Ends(Vec<End>);
-
-impl Control for Ends {
-    fn is_up(&mut self) -> bool {
-        self.0.iter_mut().all(Control::is_up)
-    }
-}
-
 /// Counts frames of `step` for `time`, from the first frame and a warm-up on, and prints the result.
-fn count(
+pub(crate) fn count(
     control: &mut impl Control,
     time: Duration,
     mut step: impl FnMut() -> anyhow::Result<(usize, bool)>,
@@ -321,9 +273,9 @@ fn count(
     Ok(())
 }
 
-fn send(tx: &mut TxQueue, frame: &[u8]) -> anyhow::Result<usize> {
+pub(crate) fn send(tx: &mut TxQueue, frames: &mut Generator) -> anyhow::Result<usize> {
     let mut sent = 0;
-    while sent < BURST && tx.push(&[frame])? {
+    while sent < BURST && tx.reserve(1)? > 0 && tx.push(&[frames.frame()])? {
         sent += 1;
     }
     tx.commit();
@@ -356,7 +308,7 @@ fn send_zero_copy(
     Ok(())
 }
 
-fn read_in_place(rx: &mut RxQueue) -> anyhow::Result<usize> {
+pub(crate) fn read_in_place(rx: &mut RxQueue) -> anyhow::Result<usize> {
     let count = rx.peek(2 * BURST)?;
     let mut head = [0; HEADERS];
     for packet in rx.packets() {
@@ -395,104 +347,10 @@ impl Pool {
     }
 }
 
-/// Addresses of one side of a dataplane.
-pub(crate) struct Side {
-    /// Of the dataplane's interface.
-    pub(crate) gateway_mac: [u8; 6],
-    pub(crate) host_mac: [u8; 6],
-    /// Subnet 10.x.0.0/24: .1 is the dataplane's, .2 the host's.
-    pub(crate) subnet: u8,
-    far_subnet: u8,
-}
-
-impl Side {
-    pub(crate) const LEFT: Self = Self::new(1, 2);
-    pub(crate) const RIGHT: Self = Self::new(2, 1);
-
-    const fn new(subnet: u8, far_subnet: u8) -> Self {
-        Self {
-            gateway_mac: [2, 0xfe, 0, 0, 1, subnet],
-            host_mac: [2, 0xfe, 0, 0, 2, subnet],
-            subnet,
-            far_subnet,
-        }
-    }
-}
-
-/// A UDP frame from the host of one side to that of the other, through the gateway.
-fn frame(size: usize, side: &Side) -> Vec<u8> {
-    const ETHERNET: usize = 14;
-    const IP: usize = 20;
-    let size = size.clamp(ETHERNET + IP + 8, BUFFER);
-    let ip_len = u16::try_from(size - ETHERNET)
-        .unwrap_or(u16::MAX)
-        .to_be_bytes();
-    let udp_len = u16::try_from(size - ETHERNET - IP)
-        .unwrap_or(u16::MAX)
-        .to_be_bytes();
-    let mut ip = [0; IP];
-    ip[..2].copy_from_slice(&[0x45, 0]);
-    ip[2..4].copy_from_slice(&ip_len);
-    ip[8..10].copy_from_slice(&[64, 17]);
-    ip[12..16].copy_from_slice(&[10, side.subnet, 0, 2]);
-    ip[16..].copy_from_slice(&[10, side.far_subnet, 0, 2]);
-    let sum = checksum(&ip).to_be_bytes();
-    ip[10..12].copy_from_slice(&sum);
-    let mut frame = Vec::with_capacity(size);
-    frame.extend(side.gateway_mac);
-    frame.extend(side.host_mac);
-    frame.extend([8, 0]);
-    frame.extend(ip);
-    // Ports 1024 to 9, no checksum.
-    frame.extend([4, 0, 0, 9]);
-    frame.extend(udp_len);
-    frame.extend([0, 0]);
-    frame.resize(size, 0x5a);
-    frame
-}
-
-/// RFC 1071.
-fn checksum(header: &[u8]) -> u16 {
-    let words = header
-        .chunks_exact(2)
-        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
-    let mut sum: u32 = words.sum();
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !u16::try_from(sum).unwrap_or(u16::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn frames_have_the_size_and_a_checksum_that_a_router_accepts() {
-        for size in [64, 512, 1500] {
-            let frame = frame(size, &Side::LEFT);
-            assert_eq!(frame.len(), size);
-            assert_eq!(
-                checksum(&frame[14..34]),
-                0,
-                "a header with its checksum sums to nothing"
-            );
-            assert_eq!(frame[26..34], [10, 1, 0, 2, 10, 2, 0, 2]);
-            assert_eq!(
-                usize::from(u16::from_be_bytes([frame[16], frame[17]])),
-                size - 14
-            );
-        }
-    }
-
-    #[test]
-    fn the_checksum_is_that_of_rfc_1071() {
-        // The example of RFC 1071, section 3: the words sum to ddf2.
-        assert_eq!(
-            checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]),
-            !0xddf2
-        );
-    }
+    use crate::traffic::frame4;
 
     #[test]
     fn frames_cross_between_our_own_ends_and_are_counted() {
@@ -504,10 +362,12 @@ mod tests {
         let (mut rx, _) = server.connect().unwrap().into_copy().unwrap();
         let (_client, link) = sender.join().unwrap().unwrap();
         let (_, mut tx) = link.into_copy().unwrap();
-        assert_eq!(send(&mut tx[0], &frame(64, &Side::LEFT)).unwrap(), BURST);
+        let frame = frame4(64, &Side::LEFT);
+        let mut frames = Generator::new(Traffic::Ip4, Size::Bytes(64), &Side::LEFT, 0);
+        assert_eq!(send(&mut tx[0], &mut frames).unwrap(), BURST);
         let mut pool = Pool::new();
         assert_eq!(pool.receive(&mut rx[0]).unwrap().0, BURST);
-        assert_eq!(pool.buffers[1][..64], frame(64, &Side::LEFT)[..]);
+        assert_eq!(pool.buffers[1][..64], frame[..]);
         assert_eq!(read_in_place(&mut rx[0]).unwrap(), 0);
     }
 }

@@ -86,6 +86,19 @@ impl Daemon {
         }
     }
 
+    /// Asks it to end and waits until it has.
+    pub(crate) fn terminate(&mut self) -> anyhow::Result<()> {
+        output(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > deadline {
+                bail!("did not end in {PATIENCE:?}: {}", self.last_words());
+            }
+            std::thread::sleep(POLL);
+        }
+        Ok(())
+    }
+
     pub(crate) fn last_words(&self) -> String {
         tail(&std::fs::read(&self.log).unwrap_or_default())
     }

@@ -64,6 +64,33 @@ impl Programs {
         None
     }
 
+    /// The example `name` of `package`, built with `flags` of its own beside the other programs.
+    pub(crate) fn example(
+        &self,
+        package: &str,
+        name: &str,
+        flags: &str,
+    ) -> anyhow::Result<PathBuf> {
+        let parent = self.directory.parent().unwrap_or(&self.directory);
+        let target = parent.join("examples");
+        if self.build {
+            eprintln!("building the example {name} of {package}");
+            let mut command = Command::new("nice");
+            command.args(["-n", &self.build_nice.to_string()]);
+            command.arg(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+            command.args(["build", "--quiet", "--release", "--package", package]);
+            command
+                .args(["--example", name, "--target-dir"])
+                .arg(&target);
+            crate::process::output(command.env("RUSTFLAGS", flags))?;
+        }
+        let path = target.join("release/examples").join(name);
+        if path.is_file() {
+            return Ok(path);
+        }
+        anyhow::bail!("`{}` does not exist", path.display())
+    }
+
     fn make(&self, package: &str) -> anyhow::Result<()> {
         eprintln!("building {package}");
         let target = self

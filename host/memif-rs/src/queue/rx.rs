@@ -187,6 +187,7 @@ impl RxQueue {
         advance(theirs, self.next, self.port.entries())
     }
 
+    #[inline]
     fn scan(&mut self, max: usize) -> Result<(), RingError> {
         self.segments.clear();
         let available = self.available()?;

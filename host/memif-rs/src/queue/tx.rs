@@ -79,9 +79,9 @@ impl TxQueue {
     #[inline]
     pub fn push(&mut self, pieces: &[&[u8]]) -> Result<bool, RingError> {
         if let [whole] = pieces
-            && let Some(done) = self.push_whole(whole, None)?
+            && self.push_whole(whole, None)?
         {
-            return Ok(done);
+            return Ok(true);
         }
         let mut frame = self.begin();
         for piece in pieces {
@@ -100,9 +100,19 @@ impl TxQueue {
         head: &[u8],
         tail: Option<(&RxPacket<'_>, usize, usize)>,
     ) -> Result<bool, RingError> {
-        if let Some(done) = self.push_whole(head, tail)? {
-            return Ok(done);
+        if self.push_whole(head, tail)? {
+            return Ok(true);
         }
+        self.push_parts(head, tail)
+    }
+
+    /// Queues a frame of any shape.
+    #[cold]
+    fn push_parts(
+        &mut self,
+        head: &[u8],
+        tail: Option<(&RxPacket<'_>, usize, usize)>,
+    ) -> Result<bool, RingError> {
         let mut frame = self.begin();
         frame.append(head)?;
         if let Some((packet, offset, len)) = tail {
@@ -111,38 +121,27 @@ impl TxQueue {
         Ok(frame.finish())
     }
 
-    /// Queues a frame that fits into the next buffer and has its tail in one piece; `None` for any other.
+    /// Queues a frame that fits into the next buffer and has its tail in one piece. `false`: it is another, or there is no
+    /// room, and nothing was queued.
     #[inline]
     fn push_whole(
         &mut self,
         head: &[u8],
         tail: Option<(&RxPacket<'_>, usize, usize)>,
-    ) -> Result<Option<bool>, RingError> {
-        if head.is_empty() {
-            return Ok(None);
+    ) -> Result<bool, RingError> {
+        if head.is_empty() || (self.free == 0 && self.reserve(1)? == 0) {
+            return Ok(false);
         }
-        if self.reserve(1)? == 0 {
-            return Ok(Some(false));
-        }
-        let tail_len = tail.map_or(0, |(_, _, len)| len);
-        let length = head.len() + tail_len;
-        let buffer = self.buffer(0);
-        let buffer = self.port.fail(buffer)?;
+        self.port.check()?;
+        let length = head.len() + tail.map_or(0, |(_, _, len)| len);
+        let buffer = self.next_buffer();
         if length > buffer.length as usize {
-            return Ok(None);
+            return Ok(false);
         }
-        let outside = RingError::OutsideRegion(buffer.region);
-        let mapping = self.port.regions.mapping(buffer.region);
-        let mapping = mapping.ok_or(RingError::UnknownRegion(buffer.region))?;
-        let at = buffer.offset as usize;
-        if let Some((packet, offset, len)) = tail {
-            let Some((from, from_at)) = packet.one_piece(offset, len) else {
-                return Ok(None);
-            };
-            from.copy_to(from_at, mapping, at + head.len(), len)
-                .map_err(|_| outside)?;
+        let copied = self.fill(buffer, head, tail);
+        if !self.port.fail(copied)? {
+            return Ok(false);
         }
-        mapping.write(at, head).map_err(|_| outside)?;
         #[expect(
             clippy::cast_possible_truncation,
             reason = "at most the buffer's length"
@@ -156,7 +155,40 @@ impl TxQueue {
         self.port.ring.set_descriptor(self.next, filled);
         self.next = self.next.wrapping_add(1);
         self.free -= 1;
-        Ok(Some(true))
+        Ok(true)
+    }
+
+    /// Copies a frame to where a buffer starts; every byte written is checked to lie in its region. `false`: the tail is in
+    /// pieces.
+    #[inline]
+    fn fill(
+        &self,
+        buffer: Descriptor,
+        head: &[u8],
+        tail: Option<(&RxPacket<'_>, usize, usize)>,
+    ) -> Result<bool, RingError> {
+        let outside = RingError::OutsideRegion(buffer.region);
+        let mapping = self.port.regions.mapping(buffer.region);
+        let mapping = mapping.ok_or(RingError::UnknownRegion(buffer.region))?;
+        let at = buffer.offset as usize;
+        if let Some((packet, offset, len)) = tail {
+            let Some((from, from_at)) = packet.one_piece(offset, len) else {
+                return Ok(false);
+            };
+            from.copy_to(from_at, mapping, at + head.len(), len)
+                .map_err(|_| outside)?;
+        }
+        mapping.write(at, head).map_err(|_| outside)?;
+        Ok(true)
+    }
+
+    /// The descriptor of the next entry, not checked.
+    #[inline]
+    fn next_buffer(&self) -> Descriptor {
+        match self.row {
+            Some(row) => row.buffer(self.port.ring.size(), self.next),
+            None => self.port.ring.descriptor(self.next),
+        }
     }
 
     /// Sends as many of `frames` as the ring takes and publishes them; returns their number.

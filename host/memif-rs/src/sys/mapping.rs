@@ -36,6 +36,7 @@ impl Mapping {
     }
 
     /// Whether `[offset, offset + len)` is inside.
+    #[inline]
     pub(crate) const fn contains(&self, offset: usize, len: usize) -> bool {
         offset <= self.len && len <= self.len - offset
     }
@@ -78,13 +79,16 @@ impl Mapping {
     #[inline]
     pub(crate) fn prefetch(&self, offset: usize) {
         #[cfg(target_arch = "x86_64")]
-        if let Ok(at) = self.at(offset, 1) {
+        {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let at = self.base.as_ptr().wrapping_add(offset);
             // SAFETY: a prefetch changes nothing and cannot fault, wherever it points.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) };
             // SAFETY: as above; the address is not used for anything else.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(64).cast()) };
         }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = offset;
     }
 
     /// The address of a checked range.

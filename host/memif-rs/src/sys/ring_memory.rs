@@ -130,7 +130,7 @@ impl RingMemory {
     }
 
     /// Copies the descriptor at a free-running index.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn descriptor(&self, index: u16) -> Descriptor {
         let [first, second] = self.words(index);
         Descriptor::from_words([
@@ -140,7 +140,7 @@ impl RingMemory {
     }
 
     /// Writes the descriptor at a free-running index; published by the next index store.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn set_descriptor(&self, index: u16, descriptor: Descriptor) {
         let [first, second] = self.words(index);
         let [one, two] = descriptor.to_words();
@@ -148,11 +148,13 @@ impl RingMemory {
         second.store(two, Ordering::Relaxed);
     }
 
+    #[inline]
     fn header(&self) -> &Header {
         // SAFETY: `new` checked that a header is inside the mapping and aligned; all its fields are atomics.
         unsafe { self.base.cast::<Header>().as_ref() }
     }
 
+    #[inline(always)]
     fn words(&self, index: u16) -> &[AtomicU64; 2] {
         let offset = RING_HEADER_SIZE + DESC_SIZE * usize::from(self.size.slot(index));
         // SAFETY: `slot` is below the ring's size, and `new` checked that so many descriptors are inside.

@@ -267,7 +267,7 @@ fn send_to_memif(
                 })
             }
             (Some(tail), None) => queue.push(&[frame.head(), tails.bytes(tail)]),
-            (None, _) => queue.push(&[frame.head()]),
+            (None, _) => queue.push_with_tail(frame.head(), None),
         };
         sent.record(queued.unwrap_or(false));
     }

@@ -1,5 +1,6 @@
 //! What the frame before found: neighbours in a batch mostly want the same objects.
 
+use super::names::{NODES, NodeId};
 use crate::counters::IfCounter;
 use crate::dpo::{Adjacency, LoadBalance};
 use crate::fib::Fib;
@@ -66,4 +67,40 @@ pub(super) struct Tally {
     pub(super) of: Option<(SwIfIndex, Counted)>,
     pub(super) packets: u64,
     pub(super) bytes: u64,
+}
+
+/// Frames per node whose work another node did.
+pub(super) struct Passed {
+    frames: [u32; NODES],
+    /// Nodes with frames, as a set of bits.
+    nodes: u64,
+}
+
+impl Default for Passed {
+    fn default() -> Self {
+        Self {
+            frames: [0; NODES],
+            nodes: 0,
+        }
+    }
+}
+
+impl Passed {
+    #[inline(always)]
+    pub(super) fn count(&mut self, node: NodeId) {
+        if let Some(frames) = self.frames.get_mut(node as usize) {
+            *frames += 1;
+            self.nodes |= 1 << node as u32;
+        }
+    }
+
+    pub(super) fn drain(&mut self, mut take: impl FnMut(NodeId, u64)) {
+        while self.nodes != 0 {
+            let at = self.nodes.trailing_zeros() as usize;
+            self.nodes &= self.nodes - 1;
+            if let (Some(node), Some(frames)) = (NodeId::ALL.get(at), self.frames.get_mut(at)) {
+                take(*node, u64::from(std::mem::take(frames)));
+            }
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use packet::{MacAddr, ethernet};
 
-use super::l2_input;
+use super::{ip4_input, l2_input};
 use crate::frame::{ETHERNET_LEN, Frame};
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::interface::{Interface, L2Config};
@@ -29,12 +29,10 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     );
     frame.meta.l3 = ETHERNET_LEN;
     match interface.l2 {
-        // A trace shows all nodes; nobody else needs to wait for the next one.
-        L2Config::Xconnect(_) | L2Config::Bridge { bvi: false, .. } if frame.meta.trace == 0 => {
-            return l2_input::start(env, interface, frame);
-        }
         L2Config::Xconnect(_) | L2Config::Bridge { bvi: false, .. } => {
-            return Next::To(NodeId::L2Input);
+            return env.fuse(NodeId::L2Input, frame, |env, frame| {
+                l2_input::start(env, interface, frame)
+            });
         }
         L2Config::L3 | L2Config::Bridge { bvi: true, .. } => {}
     }
@@ -42,6 +40,11 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         return Next::Drop(DropReason::MacMismatch);
     }
     match kind {
+        ethernet::IPV4 if interface.ip4_enabled => {
+            env.fuse(NodeId::Ip4Input, frame, |env, frame| {
+                ip4_input::start(env, interface, frame)
+            })
+        }
         ethernet::IPV4 => ip4(interface),
         ethernet::IPV6 => ip6(interface),
         ethernet::ARP => Next::To(NodeId::ArpInput),

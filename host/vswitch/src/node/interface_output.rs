@@ -5,6 +5,7 @@ use packet::ethernet;
 use super::interface_tx;
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
+use crate::interface::{Interface, InterfaceKind};
 
 /// Link header with two tags: what a frame may have on top of the L3 MTU.
 const LINK_HEADER_MAX: usize = ethernet::HEADER_LEN + 2 * ethernet::TAG_LEN;
@@ -13,6 +14,12 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some(interface) = env.interface(frame.meta.tx) else {
         return Next::Drop(DropReason::NoInterface);
     };
+    check(env, interface, frame)
+}
+
+/// The node's work, when the interface is known.
+#[inline]
+pub(super) fn check(env: &mut Env<'_>, interface: &Interface, frame: &mut Frame) -> Next {
     if !interface.admin_up {
         return Next::Drop(DropReason::InterfaceDown);
     }
@@ -22,9 +29,10 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     if !interface.acl_out.is_empty() {
         return Next::To(NodeId::AclOutput);
     }
-    // A trace shows all nodes; nobody else needs to wait for the next one.
-    if frame.meta.trace == 0 {
-        return interface_tx::send(env, interface, frame);
+    if interface.kind != InterfaceKind::Device {
+        return Next::To(NodeId::InterfaceTx);
     }
-    Next::To(NodeId::InterfaceTx)
+    env.fuse(NodeId::InterfaceTx, frame, |env, frame| {
+        interface_tx::send(env, interface, frame)
+    })
 }

@@ -7,6 +7,7 @@ use packet::ipv4::{self, Ipv4};
 use crate::frame::Frame;
 use crate::graph::{Counted, DropReason, Env, Next};
 use crate::id::Family;
+use crate::interface::Interface;
 
 /// Version 4 and a header of five words: no options.
 const PLAIN: u8 = 0x45;
@@ -16,17 +17,31 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         return Next::Drop(DropReason::NoInterface);
     };
     env.count(frame.rx, Counted::Ip4, 0);
+    validate(interface, frame).unwrap_or_else(Next::Drop)
+}
+
+/// The node's work for a good packet, when the interface is known; a bad one is not counted.
+#[inline]
+pub(super) fn start(env: &mut Env<'_>, interface: &Interface, frame: &mut Frame) -> Next {
+    match validate(interface, frame) {
+        Ok(next) => {
+            env.count(frame.rx, Counted::Ip4, 0);
+            next
+        }
+        Err(reason) => Next::Drop(reason),
+    }
+}
+
+#[inline]
+fn validate(interface: &Interface, frame: &mut Frame) -> Result<Next, DropReason> {
     let total = match frame.l3_start::<{ ipv4::HEADER_LEN }>() {
         Some(header) if header[0] == PLAIN => plain(header),
         _ => checked(frame.l3()),
     };
-    let total = match total {
-        Ok(total) => usize::from(total),
-        Err(reason) => return Next::Drop(reason),
-    };
+    let total = usize::from(total?);
     let available = frame.l3_len();
     if total > available {
-        return Next::Drop(DropReason::BadLength);
+        return Err(DropReason::BadLength);
     }
     // A super-frame's total length may be short or zero of meaning; its real length rules.
     if total < available && !frame.offload.gso.is_some() {
@@ -35,7 +50,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     frame.meta.fib = interface.fib4;
     frame.meta.local = false;
     frame.meta.cnat = 0;
-    Next::To(interface.input4.first(Family::V4))
+    Ok(Next::To(interface.input4.first(Family::V4)))
 }
 
 /// Total length of a packet whose header has no options.

@@ -3,7 +3,7 @@
 use packet::icmp;
 use packet::ipv4;
 
-use super::{icmp_request, rewrite};
+use super::{icmp_request, interface_output, rewrite};
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::id::Family;
@@ -42,5 +42,11 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
             ipv4::decrement_ttl(header);
         }
     }
-    rewrite::apply(frame, out, adjacency, with, Family::V4)
+    let next = rewrite::apply(frame, out, adjacency, with, Family::V4);
+    if next != Next::To(NodeId::InterfaceOutput) {
+        return next;
+    }
+    env.fuse(NodeId::InterfaceOutput, frame, |env, frame| {
+        interface_output::check(env, out, frame)
+    })
 }

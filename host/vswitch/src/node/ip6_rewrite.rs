@@ -3,7 +3,7 @@
 use packet::icmpv6;
 use packet::ipv6;
 
-use super::{icmp_request, rewrite};
+use super::{icmp_request, interface_output, rewrite};
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::id::Family;
@@ -39,5 +39,11 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
             ipv6::decrement_hop_limit(header);
         }
     }
-    rewrite::apply(frame, out, adjacency, with, Family::V6)
+    let next = rewrite::apply(frame, out, adjacency, with, Family::V6);
+    if next != Next::To(NodeId::InterfaceOutput) {
+        return next;
+    }
+    env.fuse(NodeId::InterfaceOutput, frame, |env, frame| {
+        interface_output::check(env, out, frame)
+    })
 }

@@ -1,0 +1,317 @@
+//! What generators send: frames between the hosts on both sides of a dataplane.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use clap::ValueEnum;
+
+const ETHERNET: usize = 14;
+const IP4: usize = 20;
+const IP6: usize = 40;
+const UDP: usize = 8;
+const VXLAN: usize = 8;
+const FRAME_MAX: usize = 2048;
+/// The mix of sizes that routers are measured with: 7, 4 and 1 of 12 frames.
+const IMIX: [usize; 12] = [64, 594, 64, 594, 64, 1500, 64, 594, 64, 594, 64, 64];
+/// VXLAN network identifier of the tunnel of the case.
+pub(crate) const VNI: u32 = 7;
+const VXLAN_PORT: u16 = 4789;
+/// First network of the routes: 16.0.0.0/24, then one /24 after the other.
+pub(crate) const NETWORKS: u32 = 16 << 24;
+
+/// Which frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Traffic {
+    /// UDP over IPv4 from host to host
+    Ip4,
+    /// UDP over IPv6 from host to host
+    Ip6,
+    /// UDP over IPv4 from the left, VXLAN from the right
+    Tunnel,
+}
+
+impl Traffic {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Ip4 => "ip4",
+            Self::Ip6 => "ip6",
+            Self::Tunnel => "tunnel",
+        }
+    }
+}
+
+/// Length of the frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Size {
+    Bytes(usize),
+    Imix,
+}
+
+impl Size {
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Bytes(bytes) => format!("{bytes} B"),
+            Self::Imix => "IMIX".to_owned(),
+        }
+    }
+
+    /// As an argument of a generator: 0 is the mix.
+    pub(crate) const fn argument(self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            Self::Imix => 0,
+        }
+    }
+
+    pub(crate) const fn of_argument(bytes: usize) -> Self {
+        if bytes == 0 {
+            Self::Imix
+        } else {
+            Self::Bytes(bytes)
+        }
+    }
+}
+
+/// Addresses of one side of a dataplane.
+pub(crate) struct Side {
+    /// Of the dataplane's interface.
+    pub(crate) gateway_mac: [u8; 6],
+    pub(crate) host_mac: [u8; 6],
+    /// Subnets 10.x.0.0/24 and fd00:x::/64: .1 is the dataplane's, .2 the host's.
+    pub(crate) subnet: u8,
+    far_subnet: u8,
+}
+
+impl Side {
+    pub(crate) const LEFT: Self = Self::new(1, 2);
+    pub(crate) const RIGHT: Self = Self::new(2, 1);
+
+    const fn new(subnet: u8, far_subnet: u8) -> Self {
+        Self {
+            gateway_mac: [2, 0xfe, 0, 0, 1, subnet],
+            host_mac: [2, 0xfe, 0, 0, 2, subnet],
+            subnet,
+            far_subnet,
+        }
+    }
+
+    pub(crate) const fn gateway4(&self) -> Ipv4Addr {
+        Ipv4Addr::new(10, self.subnet, 0, 1)
+    }
+
+    pub(crate) const fn host4(&self) -> Ipv4Addr {
+        Ipv4Addr::new(10, self.subnet, 0, 2)
+    }
+
+    pub(crate) const fn gateway6(&self) -> Ipv6Addr {
+        Ipv6Addr::new(0xfd00, self.subnet as u16, 0, 0, 0, 0, 0, 1)
+    }
+
+    pub(crate) const fn host6(&self) -> Ipv6Addr {
+        Ipv6Addr::new(0xfd00, self.subnet as u16, 0, 0, 0, 0, 0, 2)
+    }
+}
+
+/// The frames of one side, one after the other.
+pub(crate) struct Generator {
+    frames: Vec<Vec<u8>>,
+    next: usize,
+    spread: Option<Spread>,
+}
+
+/// Destinations in routed networks, in no order.
+struct Spread {
+    networks: u32,
+    /// Networks behind the other side have even or odd numbers.
+    parity: u32,
+    state: u32,
+    /// Sum of the IP header without destination and checksum.
+    sum: u32,
+}
+
+impl Generator {
+    /// `networks` other than 0 spreads IPv4 destinations over so many of them.
+    pub(crate) fn new(traffic: Traffic, size: Size, side: &Side, networks: u32) -> Self {
+        let sizes: &[usize] = match &size {
+            Size::Bytes(bytes) => std::slice::from_ref(bytes),
+            Size::Imix => &IMIX,
+        };
+        let frames: Vec<_> = sizes
+            .iter()
+            .map(|size| match traffic {
+                Traffic::Ip4 => frame4(*size, side),
+                Traffic::Ip6 => frame6(*size, side),
+                Traffic::Tunnel if side.subnet == Side::LEFT.subnet => frame4(*size, side),
+                Traffic::Tunnel => tunnelled(*size, side),
+            })
+            .collect();
+        let spread = (networks > 0).then(|| Spread {
+            networks,
+            parity: u32::from(side.subnet & 1),
+            state: 0x9e37_79b9 ^ u32::from(side.subnet),
+            sum: frames.first().map_or(0, |frame| {
+                let mut header = [0; IP4];
+                header.copy_from_slice(&frame[ETHERNET..ETHERNET + IP4]);
+                header[10..12].fill(0);
+                header[16..].fill(0);
+                sum(&header)
+            }),
+        });
+        Self {
+            frames,
+            next: 0,
+            spread,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn frame(&mut self) -> &[u8] {
+        let at = self.next;
+        self.next = (at + 1) % self.frames.len();
+        let frame = &mut self.frames[at];
+        if let Some(spread) = &mut self.spread {
+            spread.aim(frame);
+        }
+        frame
+    }
+}
+
+impl Spread {
+    fn aim(&mut self, frame: &mut [u8]) {
+        // Marsaglia's xorshift.
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 17;
+        self.state ^= self.state << 5;
+        let wide = u64::from(self.state) * u64::from(self.networks) >> 32;
+        let n = u32::try_from(wide).unwrap_or(0) & !1 | self.parity;
+        let dst = NETWORKS + (n << 8) + 5;
+        let total = self.sum + (dst >> 16) + (dst & 0xffff);
+        frame[ETHERNET + 16..ETHERNET + IP4].copy_from_slice(&dst.to_be_bytes());
+        let check = (!fold(total)).to_be_bytes();
+        frame[ETHERNET + 10..ETHERNET + 12].copy_from_slice(&check);
+    }
+}
+
+/// A UDP frame from the host of one side to that of the other, through the gateway.
+pub(crate) fn frame4(size: usize, side: &Side) -> Vec<u8> {
+    let size = size.clamp(ETHERNET + IP4 + UDP, FRAME_MAX);
+    let far = Ipv4Addr::new(10, side.far_subnet, 0, 2);
+    let payload = udp(1024, 9, size - ETHERNET - IP4);
+    let mut frame = link(side.gateway_mac, side.host_mac, [8, 0]);
+    frame.extend(ip4(side.host4(), far, payload.len()));
+    frame.extend(payload);
+    frame
+}
+
+fn frame6(size: usize, side: &Side) -> Vec<u8> {
+    let size = size.clamp(ETHERNET + IP6 + UDP, FRAME_MAX);
+    let far = Ipv6Addr::new(0xfd00, u16::from(side.far_subnet), 0, 0, 0, 0, 0, 2);
+    let payload = udp(1024, 9, size - ETHERNET - IP6);
+    let mut frame = link(side.gateway_mac, side.host_mac, [0x86, 0xdd]);
+    frame.extend([0x60, 0, 0, 0]);
+    frame.extend(length(payload.len()));
+    frame.extend([17, 64]);
+    frame.extend(side.host6().octets());
+    frame.extend(far.octets());
+    frame.extend(payload);
+    frame
+}
+
+/// A frame for the other side in the tunnel that ends at the gateway.
+fn tunnelled(size: usize, side: &Side) -> Vec<u8> {
+    let inner = frame4(size, &Side::RIGHT);
+    let mut payload = udp(50_000, VXLAN_PORT, UDP + VXLAN + inner.len());
+    payload.truncate(UDP);
+    payload.extend([8, 0, 0, 0]);
+    payload.extend((VNI << 8).to_be_bytes());
+    payload.extend(inner);
+    let mut frame = link(side.gateway_mac, side.host_mac, [8, 0]);
+    frame.extend(ip4(side.host4(), side.gateway4(), payload.len()));
+    frame.extend(payload);
+    frame
+}
+
+fn link(dst: [u8; 6], src: [u8; 6], kind: [u8; 2]) -> Vec<u8> {
+    [&dst[..], &src[..], &kind[..]].concat()
+}
+
+fn ip4(src: Ipv4Addr, dst: Ipv4Addr, payload_len: usize) -> [u8; IP4] {
+    let mut header = [0; IP4];
+    header[0] = 0x45;
+    header[2..4].copy_from_slice(&length(IP4 + payload_len));
+    header[8..10].copy_from_slice(&[64, 17]);
+    header[12..16].copy_from_slice(&src.octets());
+    header[16..].copy_from_slice(&dst.octets());
+    let check = (!fold(sum(&header))).to_be_bytes();
+    header[10..12].copy_from_slice(&check);
+    header
+}
+
+/// A datagram of `len` bytes without checksum. Its flow is one.
+fn udp(src_port: u16, dst_port: u16, len: usize) -> Vec<u8> {
+    let mut datagram = Vec::with_capacity(len);
+    datagram.extend(src_port.to_be_bytes());
+    datagram.extend(dst_port.to_be_bytes());
+    datagram.extend(length(len));
+    datagram.extend([0, 0]);
+    datagram.resize(len, 0x5a);
+    datagram
+}
+
+fn length(len: usize) -> [u8; 2] {
+    u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes()
+}
+
+/// RFC 1071, not folded.
+fn sum(header: &[u8]) -> u32 {
+    header
+        .chunks_exact(2)
+        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])))
+        .sum()
+}
+
+fn fold(mut sum: u32) -> u16 {
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    u16::try_from(sum).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_have_the_size_and_a_checksum_that_a_router_accepts() {
+        for size in [64, 512, 1500] {
+            let frame = frame4(size, &Side::LEFT);
+            assert_eq!(frame.len(), size);
+            assert_eq!(fold(sum(&frame[14..34])), 0xffff);
+            assert_eq!(frame[26..34], [10, 1, 0, 2, 10, 2, 0, 2]);
+            let total = u16::from_be_bytes([frame[16], frame[17]]);
+            assert_eq!(usize::from(total), size - 14);
+            assert_eq!(frame6(size, &Side::LEFT).len(), size);
+            assert_eq!(tunnelled(size, &Side::RIGHT).len(), size + 50);
+        }
+    }
+
+    #[test]
+    fn spread_frames_go_to_networks_of_the_other_side_with_right_checksums() {
+        for (side, parity) in [(Side::LEFT, 1), (Side::RIGHT, 0)] {
+            let mut generator = Generator::new(Traffic::Ip4, Size::Bytes(64), &side, 1000);
+            for _ in 0..100 {
+                let frame = generator.frame();
+                assert_eq!(fold(sum(&frame[14..34])), 0xffff);
+                let dst = u32::from_be_bytes([frame[30], frame[31], frame[32], frame[33]]);
+                let n = (dst - NETWORKS) >> 8;
+                assert!(n < 1000 && n & 1 == parity, "{n}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_rfc_1071() {
+        // The example of RFC 1071, section 3.
+        let words = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
+        assert_eq!(fold(sum(&words)), 0xddf2);
+    }
+}
