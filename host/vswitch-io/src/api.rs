@@ -13,6 +13,7 @@ mod ip;
 mod l2;
 mod neighbor;
 mod npol;
+mod subif;
 mod system;
 mod trace;
 mod vxlan;
@@ -44,6 +45,7 @@ pub fn router() -> Router<Engine> {
     l2::register(&mut api);
     ip::register(&mut api);
     neighbor::register(&mut api);
+    subif::register(&mut api);
     vxlan::register(&mut api);
     acl::register(&mut api);
     npol::register(&mut api);

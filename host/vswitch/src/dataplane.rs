@@ -33,6 +33,7 @@ pub mod npol;
 mod pool;
 mod proxy;
 mod route;
+mod subif;
 mod table;
 mod vxlan;
 
@@ -63,6 +64,8 @@ pub struct Dataplane {
     bridges: BTreeMap<u32, u32>,
     bridge_pool: Pool,
     macs: BTreeMap<(u32, MacAddr), SwIfIndex>,
+    /// Parent and sub-interface.
+    subs: BTreeSet<(SwIfIndex, SwIfIndex)>,
     vxlans: BTreeMap<SwIfIndex, VxlanSpec>,
     ip_tables: BTreeMap<(Family, u32), TableEntry>,
     fib_pool: Pool,
@@ -108,6 +111,7 @@ impl Dataplane {
             bridges: BTreeMap::new(),
             bridge_pool: Pool::default(),
             macs: BTreeMap::new(),
+            subs: BTreeSet::new(),
             vxlans: BTreeMap::new(),
             ip_tables: BTreeMap::new(),
             fib_pool: Pool::default(),

@@ -27,6 +27,10 @@ pub enum ApiError {
     InvalidRegistration,
     #[error("no paths in the route")]
     NoPathsInRoute,
+    #[error("no such VLAN id: 1 to 4095")]
+    InvalidVlan,
+    #[error("the sub-interface number is taken")]
+    VlanAlreadyExists,
     #[error("invalid source address")]
     InvalidSrcAddress,
     #[error("invalid destination address")]
@@ -35,6 +39,10 @@ pub enum ApiError {
     AddressNotFoundForInterface,
     #[error("invalid interface")]
     InvalidInterface,
+    #[error("the interface has fewer VLAN tags than are to be removed")]
+    InvalidVlanTagCount,
+    #[error("not a sub-interface")]
+    InvalidSubSwIfIndex,
     #[error("invalid argument")]
     InvalidArgument,
     #[error("the tunnel exists")]
@@ -96,10 +104,14 @@ impl ApiError {
             Self::InvalidProtocol => -153,
             Self::InvalidRegistration => -31,
             Self::NoPathsInRoute => -52,
+            Self::InvalidVlan => -55,
+            Self::VlanAlreadyExists => -56,
             Self::InvalidSrcAddress => -57,
             Self::InvalidDstAddress => -58,
             Self::AddressNotFoundForInterface => -60,
             Self::InvalidInterface => -71,
+            Self::InvalidVlanTagCount => -72,
+            Self::InvalidSubSwIfIndex => -98,
             Self::InvalidArgument => -73,
             Self::TunnelExists => -75,
             Self::IfAlreadyExists => -79,

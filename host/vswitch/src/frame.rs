@@ -81,6 +81,8 @@ pub(crate) struct Meta {
     pub(crate) local: bool,
     /// Number under which its translation is remembered, 0 = none.
     pub(crate) cnat: u16,
+    /// A bridge or cross-connect sends it out: its tags are as they shall be, but for the rewrite.
+    pub(crate) switched: bool,
 }
 
 impl Default for Meta {
@@ -96,6 +98,7 @@ impl Default for Meta {
             trace: 0,
             local: false,
             cnat: 0,
+            switched: false,
         }
     }
 }

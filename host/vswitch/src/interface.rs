@@ -9,6 +9,7 @@ use crate::acl::AbfEntry;
 use crate::feature::{Features, InputFeature, OutputFeature};
 use crate::id::{Family, SwIfIndex};
 use crate::prefix::Prefix;
+use crate::vlan::{RewriteSpec, SubSpec, TagRewrite, Tags};
 
 /// What frames look like on a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,8 +50,16 @@ impl Default for DeviceSpec {
 pub enum InterfaceKind {
     Local,
     Device,
-    Loopback { instance: u32 },
-    Vxlan { instance: u32 },
+    Loopback {
+        instance: u32,
+    },
+    Vxlan {
+        instance: u32,
+    },
+    /// VLANs of another interface.
+    Sub {
+        parent: SwIfIndex,
+    },
 }
 
 /// How received frames are treated.
@@ -98,6 +107,9 @@ pub struct InterfaceInfo {
     pub proxy_arp: bool,
     /// Cloud NAT is enabled.
     pub cnat: bool,
+    /// What it matches, when it is a sub-interface.
+    pub sub: Option<SubSpec>,
+    pub tag_rewrite: RewriteSpec,
 }
 
 impl InterfaceInfo {
@@ -145,6 +157,11 @@ pub struct Interface {
     pub(crate) proxy_arp: bool,
     pub(crate) cnat: bool,
     pub(crate) nd_proxy: Arc<[Ipv6Addr]>,
+    pub(crate) has_subs: bool,
+    /// Tags of routed packets, when this is a sub-interface that can route.
+    pub(crate) tags: Option<Tags>,
+    /// Tag rewrite of switched frames on their way in and out.
+    pub(crate) tag_rewrite: Option<Arc<(TagRewrite, TagRewrite)>>,
 }
 
 impl Interface {

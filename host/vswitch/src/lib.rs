@@ -37,6 +37,7 @@ pub mod tables;
 pub mod trace;
 mod track;
 pub mod tunnel;
+pub mod vlan;
 pub mod worker;
 
 mod node;

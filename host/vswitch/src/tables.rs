@@ -15,6 +15,7 @@ use crate::interface::Interface;
 use crate::npol::NpolTables;
 use crate::persist::{PMap, PVec};
 use crate::tunnel::{Vxlan, VxlanKey};
+use crate::vlan::{Seen, SubKey, SubSpec};
 
 /// An immutable view of all configuration and learned state, as workers need it.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +31,7 @@ pub struct Tables {
     pub(crate) acls: PVec<Arc<Acl>>,
     pub(crate) acl_tracking: AclTracking,
     pub(crate) npol: NpolTables,
+    pub(crate) subs: PMap<SubKey, (SwIfIndex, SubSpec)>,
     pub(crate) vxlans: PVec<Vxlan>,
     pub(crate) vxlan_of: PMap<VxlanKey, SwIfIndex>,
     pub(crate) vxlan_ports: Arc<[u16]>,
@@ -74,6 +76,15 @@ impl Tables {
 
     pub(crate) fn bridge(&self, index: u32) -> Option<&Bridge> {
         self.bridges.get(index).map(|b| &**b)
+    }
+
+    /// The sub-interface of `parent` that takes frames with these tags.
+    pub(crate) fn sub_interface(&self, parent: SwIfIndex, seen: &Seen) -> Option<SwIfIndex> {
+        let keys = seen.keys(parent);
+        let mut found = keys.iter().filter_map(|key| self.subs.get(key));
+        found
+            .find(|(_, spec)| spec.takes(seen.count))
+            .map(|(index, _)| *index)
     }
 
     /// Longest prefix match; gives the load balance.

@@ -252,12 +252,16 @@ fn dump(engine: &Engine, request: &SwInterfaceDump) -> Vec<SwInterfaceDetails> {
 }
 
 fn details(info: &InterfaceInfo) -> SwInterfaceDetails {
-    SwInterfaceDetails {
+    let details = SwInterfaceDetails {
         sw_if_index: index(info.sw_if_index),
         sup_sw_if_index: info.sw_if_index.0,
         l2_address: mac_to_api(info.mac),
         flags: status(info.admin_up, info.link_up),
         r#type: IfType::Hardware,
+        vtr_op: info.tag_rewrite.op.number(),
+        vtr_push_dot1q: u32::from(info.tag_rewrite.push_dot1q),
+        vtr_tag1: u32::from(info.tag_rewrite.tag1),
+        vtr_tag2: u32::from(info.tag_rewrite.tag2),
         link_duplex: LinkDuplex::Unknown,
         link_mtu: info.link_mtu,
         mtu: info.mtu,
@@ -265,5 +269,6 @@ fn details(info: &InterfaceInfo) -> SwInterfaceDetails {
         interface_dev_type: FixedString::truncated(info.dev_type),
         tag: FixedString::truncated(&info.tag),
         ..SwInterfaceDetails::default()
-    }
+    };
+    super::subif::with_sub(details, info)
 }

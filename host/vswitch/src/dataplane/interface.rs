@@ -11,6 +11,7 @@ use crate::event::Notice;
 use crate::feature::{Features, InputFeature, OutputFeature};
 use crate::id::{Family, SwIfIndex};
 use crate::interface::{DeviceSpec, Interface, InterfaceInfo, InterfaceKind, L2Config, LinkMode};
+use crate::vlan::RewriteSpec;
 
 /// MTU of interfaces that are not devices.
 const MTU_DEFAULT: u16 = 9000;
@@ -40,9 +41,10 @@ impl Dataplane {
     pub fn delete_interface(&mut self, index: SwIfIndex) -> Result<()> {
         match self.interface(index)?.kind {
             InterfaceKind::Device => self.remove_interface(index),
-            InterfaceKind::Local | InterfaceKind::Loopback { .. } | InterfaceKind::Vxlan { .. } => {
-                Err(ApiError::InvalidSwIfIndex)
-            }
+            InterfaceKind::Local
+            | InterfaceKind::Loopback { .. }
+            | InterfaceKind::Vxlan { .. }
+            | InterfaceKind::Sub { .. } => Err(ApiError::InvalidSwIfIndex),
         }
     }
 
@@ -81,17 +83,24 @@ impl Dataplane {
     pub fn delete_loopback(&mut self, index: SwIfIndex) -> Result<()> {
         match self.interface(index)?.kind {
             InterfaceKind::Loopback { .. } => self.remove_interface(index),
-            InterfaceKind::Local | InterfaceKind::Device | InterfaceKind::Vxlan { .. } => {
-                Err(ApiError::InvalidSwIfIndex)
-            }
+            InterfaceKind::Local
+            | InterfaceKind::Device
+            | InterfaceKind::Vxlan { .. }
+            | InterfaceKind::Sub { .. } => Err(ApiError::InvalidSwIfIndex),
         }
     }
 
     /// Sets the administrative state.
     ///
     /// # Errors
-    /// [`ApiError::InvalidSwIfIndex`].
+    /// [`ApiError::InvalidSwIfIndex`]; [`ApiError::Unspecified`] to set a sub-interface up whose parent is down.
     pub fn set_flags(&mut self, index: SwIfIndex, admin_up: bool) -> Result<()> {
+        if admin_up && let InterfaceKind::Sub { parent } = self.interface(index)?.kind {
+            let above = self.interface(parent)?;
+            if !above.admin_up {
+                return Err(ApiError::Unspecified);
+            }
+        }
         let info = self.info_mut(index)?;
         if std::mem::replace(&mut info.admin_up, admin_up) != admin_up {
             self.refresh(index);
@@ -109,6 +118,9 @@ impl Dataplane {
         let info = self.info_mut(index)?;
         if std::mem::replace(&mut info.link_up, up) != up {
             self.notify_flags(index);
+        }
+        for sub in self.subs_of(index) {
+            self.set_link(sub, up)?;
         }
         Ok(())
     }
@@ -140,10 +152,23 @@ impl Dataplane {
     /// # Errors
     /// [`ApiError::InvalidSwIfIndex`]; [`ApiError::InvalidValue`] for a group address.
     pub fn set_mac(&mut self, index: SwIfIndex, mac: MacAddr) -> Result<()> {
-        let info = self.info_mut(index)?;
+        let kind = self.interface(index)?.kind;
         if mac.is_multicast() || mac.is_zero() {
             return Err(ApiError::InvalidValue);
         }
+        let index = match kind {
+            InterfaceKind::Sub { parent } => parent,
+            _ => index,
+        };
+        self.put_mac(index, mac)?;
+        for sub in self.subs_of(index) {
+            self.put_mac(sub, mac)?;
+        }
+        Ok(())
+    }
+
+    fn put_mac(&mut self, index: SwIfIndex, mac: MacAddr) -> Result<()> {
+        let info = self.info_mut(index)?;
         info.mac = mac;
         info.link_local = mac.to_link_local();
         self.refresh(index);
@@ -221,7 +246,8 @@ impl Dataplane {
         let index = SwIfIndex(self.interface_pool.take());
         info.sw_if_index = index;
         info.link_local = info.mac.to_link_local();
-        if info.mtu == [0; 4] {
+        // A sub-interface has the MTU of its parent until it is given its own.
+        if info.mtu == [0; 4] && info.sub.is_none() {
             info.mtu = [u32::from(info.link_mtu), 0, 0, 0];
         }
         self.names.insert(info.name.clone(), index);
@@ -237,6 +263,7 @@ impl Dataplane {
             self.set_unnumbered(borrower, None)?;
         }
         self.set_unnumbered(index, None)?;
+        self.remove_subs(index)?;
         self.leave_l2(index)?;
         self.remove_xconnects_to(index);
         self.acl_interface_set_acl_list(index, &[], &[])?;
@@ -277,6 +304,9 @@ impl Dataplane {
     /// Rebuilds what the data path sees of an interface, and of those that borrow its addresses.
     pub(super) fn refresh(&mut self, index: SwIfIndex) {
         self.refresh_one(index);
+        for sub in self.subs_of(index) {
+            self.refresh_one(sub);
+        }
         for borrower in self.borrowers.get(&index).cloned().unwrap_or_default() {
             self.refresh_one(borrower);
         }
@@ -291,14 +321,15 @@ impl Dataplane {
             .map_or(&info.addresses, |l| &l.addresses)
             .as_slice()
             .into();
-        let own = |value: u32| {
-            if value == 0 {
-                info.mtu.first().copied().unwrap_or(0)
-            } else {
-                value
-            }
+        let parent = match info.kind {
+            InterfaceKind::Sub { parent } => self.interfaces.get(&parent),
+            _ => None,
         };
-        let [_, mtu4, mtu6, _] = info.mtu;
+        let [mut mtu, mtu4, mtu6, _] = info.mtu;
+        if mtu == 0 {
+            mtu = parent.and_then(|p| p.mtu.first().copied()).unwrap_or(0);
+        }
+        let own = |value: u32| if value == 0 { mtu } else { value };
         let has = |family| info.addresses_of(family).next().is_some() || info.unnumbered.is_some();
         let abf4: Arc<[_]> = self.abf_entries(index, Family::V4).into();
         let abf6: Arc<[_]> = self.abf_entries(index, Family::V6).into();
@@ -320,7 +351,7 @@ impl Dataplane {
             mac: info.mac,
             mtu4: own(mtu4),
             mtu6: own(mtu6),
-            mtu_link: u32::from(info.link_mtu).max(info.mtu.first().copied().unwrap_or(0)),
+            mtu_link: u32::from(parent.unwrap_or(info).link_mtu).max(mtu),
             l2: info.l2,
             fib4: self.fib_index(Family::V4, info.table4),
             fib6: self.fib_index(Family::V6, info.table6),
@@ -336,6 +367,13 @@ impl Dataplane {
             acl_out: info.acl_out.as_slice().into(),
             abf4,
             abf6,
+            has_subs: self
+                .subs
+                .range((index, SwIfIndex(0))..)
+                .next()
+                .is_some_and(|(of, _)| *of == index),
+            tags: info.sub.and_then(|sub| sub.tags()),
+            tag_rewrite: Self::tag_rewrite_of(&info.tag_rewrite, info.sub.as_ref()),
             proxy_arp: info.proxy_arp,
             cnat: info.cnat,
             nd_proxy: self
@@ -375,5 +413,7 @@ pub(super) fn blank(name: String, dev_type: &'static str, kind: InterfaceKind) -
         acl_out: Vec::new(),
         proxy_arp: false,
         cnat: false,
+        sub: None,
+        tag_rewrite: RewriteSpec::default(),
     }
 }

@@ -84,6 +84,7 @@ named! {
         MacMismatch = "l3 mac mismatch",
         UnknownEthertype = "unknown ethernet type",
         UnknownVlan = "unknown vlan",
+        VlanRewrite = "vlan tags do not fit the rewrite of the interface",
         IpDisabled = "ip protocol not enabled on the interface",
         SourceMulticast = "source mac is multicast",
         L2Reflection = "l2 reflection: output is the input interface",

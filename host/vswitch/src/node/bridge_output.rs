@@ -11,7 +11,7 @@ pub(super) fn send(env: &Env<'_>, frame: &mut Frame, member: &Member) -> Next {
             env.turn(frame, NodeId::EthernetInput)
         }
         PortType::Normal | PortType::UuFwd => {
-            frame.meta.tx = member.sw_if_index;
+            (frame.meta.tx, frame.meta.switched) = (member.sw_if_index, true);
             Next::To(NodeId::InterfaceOutput)
         }
     }

@@ -45,7 +45,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     }
     match bridge.uu_fwd {
         Some(port) if port != frame.rx => {
-            frame.meta.tx = port;
+            (frame.meta.tx, frame.meta.switched) = (port, true);
             Next::To(NodeId::InterfaceOutput)
         }
         None if bridge.spec.uu_flood => Next::To(NodeId::L2Flood),

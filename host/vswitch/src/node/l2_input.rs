@@ -17,6 +17,11 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
 /// The node's work, when the interface is known.
 #[inline]
 pub(super) fn start(env: &Env<'_>, interface: &Interface, frame: &mut Frame) -> Next {
+    if let Some(rewrite) = &interface.tag_rewrite
+        && !rewrite.0.apply(frame)
+    {
+        return Next::Drop(DropReason::VlanRewrite);
+    }
     // What the router sends into the bridge was filtered when the router received it.
     if interface.acl_in.is_empty() || matches!(interface.l2, L2Config::Bridge { bvi: true, .. }) {
         return l2_switch::switch(env, interface, frame);

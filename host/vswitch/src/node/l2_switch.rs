@@ -7,7 +7,7 @@ use crate::interface::{Interface, L2Config};
 pub(super) fn switch(env: &Env<'_>, interface: &Interface, frame: &mut Frame) -> Next {
     match interface.l2 {
         L2Config::Xconnect(tx) => {
-            frame.meta.tx = tx;
+            (frame.meta.tx, frame.meta.switched) = (tx, true);
             Next::To(NodeId::InterfaceOutput)
         }
         L2Config::Bridge { bridge, shg, .. } => {

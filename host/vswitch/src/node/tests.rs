@@ -9,3 +9,4 @@ mod policy;
 mod routing;
 mod steering;
 mod tunnel;
+mod vlan;

@@ -11,5 +11,6 @@ mod ip;
 mod l2;
 mod npol;
 mod papi;
+mod subif;
 mod system;
 mod target;
