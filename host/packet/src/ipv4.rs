@@ -233,6 +233,16 @@ pub fn set_word(bytes: &mut [u8], at: usize, value: u16) {
     put_u16(bytes, 10, check);
 }
 
+/// Sets the total length and the fragment word of a header, options included, and computes its checksum anew.
+pub fn finish_header(bytes: &mut [u8], total_len: u16, fragment_word: u16) {
+    put_u16(bytes, 2, total_len);
+    put_u16(bytes, 6, fragment_word);
+    put_u16(bytes, 10, 0);
+    let len = usize::from(u8_at(bytes, 0) & 0x0f) * 4;
+    let check = checksum::of(range(bytes, 0, len));
+    put_u16(bytes, 10, check);
+}
+
 /// Swaps source and destination; the checksum does not change.
 pub fn swap_addresses(bytes: &mut [u8]) {
     let (src, dst) = (array_at::<4>(bytes, 12), array_at::<4>(bytes, 16));

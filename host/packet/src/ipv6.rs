@@ -7,6 +7,8 @@ use crate::{WireError, proto};
 
 /// Length of the fixed header, in bytes.
 pub const HEADER_LEN: usize = 40;
+/// Length of a fragment header, in bytes.
+pub const FRAGMENT_LEN: usize = 8;
 /// Extension headers walked before the packet is called malformed.
 pub const EXTENSIONS_MAX: usize = 8;
 
@@ -153,6 +155,38 @@ pub struct Fragment {
     pub ident: u32,
 }
 
+/// Finds the fragment header: gives the offset of the "next header" byte that names it, and its own offset.
+#[must_use]
+pub fn fragment_header(packet: &[u8]) -> Option<(usize, usize)> {
+    let (mut next_at, mut at) = (6, HEADER_LEN);
+    for _ in 0..=EXTENSIONS_MAX {
+        let len = match *packet.get(next_at)? {
+            proto::FRAGMENT => return (packet.len() >= at + FRAGMENT_LEN).then_some((next_at, at)),
+            proto::HOPOPT | proto::DSTOPTS | proto::ROUTING => {
+                (usize::from(*packet.get(at + 1)?) + 1) * 8
+            }
+            proto::AH => (usize::from(*packet.get(at + 1)?) + 2) * 4,
+            _ => return None,
+        };
+        (next_at, at) = (at, at + len);
+    }
+    None
+}
+
+/// Reads the fragment header at an offset.
+#[must_use]
+pub fn fragment_at(packet: &[u8], at: usize) -> Option<Fragment> {
+    if packet.len() < at + FRAGMENT_LEN {
+        return None;
+    }
+    let word = u16_at(packet, at + 2);
+    Some(Fragment {
+        offset: word & !7,
+        more: word & 1 == 1,
+        ident: u32_at(packet, at + 4),
+    })
+}
+
 /// A fixed header, as a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
@@ -208,6 +242,16 @@ pub fn decrement_hop_limit(bytes: &mut [u8]) {
 /// Replaces the hop limit.
 pub fn set_hop_limit(bytes: &mut [u8], hop_limit: u8) {
     put(bytes, 7, [hop_limit]);
+}
+
+/// Replaces the traffic class.
+pub fn set_traffic_class(bytes: &mut [u8], class: u8) {
+    let word = u32_at(bytes, 0);
+    put(
+        bytes,
+        0,
+        ((word & 0xf00f_ffff) | (u32::from(class) << 20)).to_be_bytes(),
+    );
 }
 
 /// Replaces the payload length.

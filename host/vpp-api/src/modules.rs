@@ -14,6 +14,7 @@ pub mod ip;
 pub mod ip6_nd;
 pub mod ip_neighbor;
 pub mod ip_types;
+pub mod ipip;
 pub mod l2;
 pub mod memclnt;
 pub mod memif;
@@ -21,6 +22,8 @@ pub mod mfib_types;
 pub mod npol;
 pub mod tapv2;
 pub mod tracedump;
+pub mod tunnel_types;
+pub mod urpf;
 pub mod vlib;
 pub mod vpe;
 pub mod vpe_types;
@@ -49,6 +52,9 @@ pub static MODULES: &[&Module] = &[
     &arp::MODULE,
     &ip6_nd::MODULE,
     &vxlan::MODULE,
+    &tunnel_types::MODULE,
+    &ipip::MODULE,
+    &urpf::MODULE,
     &acl_types::MODULE,
     &acl::MODULE,
     &abf::MODULE,

@@ -10,12 +10,15 @@ mod convert;
 mod devices;
 mod interface;
 mod ip;
+mod ipip;
 mod l2;
 mod neighbor;
 mod npol;
+mod reassembly;
 mod subif;
 mod system;
 mod trace;
+mod urpf;
 mod vxlan;
 
 use vpp_api::describe::Describe;
@@ -45,8 +48,11 @@ pub fn router() -> Router<Engine> {
     l2::register(&mut api);
     ip::register(&mut api);
     neighbor::register(&mut api);
+    reassembly::register(&mut api);
     subif::register(&mut api);
     vxlan::register(&mut api);
+    ipip::register(&mut api);
+    urpf::register(&mut api);
     acl::register(&mut api);
     npol::register(&mut api);
     cnat::register(&mut api);

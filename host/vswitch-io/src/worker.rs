@@ -4,6 +4,7 @@
 //! once per turn; nothing is locked, allocated or logged per packet. A panic while handling a batch costs that batch:
 //! it is counted, the main thread sends a fresh graph, and the worker goes on.
 
+mod forward;
 pub mod mailbox;
 pub mod view;
 
@@ -17,11 +18,13 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, Cache};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use vswitch::Batch;
+use vswitch::reassembly::Reassembler;
 
 use crate::clock::Clock;
 use crate::device::inlet::{Inlet, InletError, Source};
 use crate::device::pool::TailPool;
-use crate::device::port::{Scratch, Tails};
+use crate::device::port::Scratch;
+use forward::Forward;
 use mailbox::{Command, Mailbox, Notice, Post, TraceCommand};
 use view::View;
 
@@ -53,6 +56,7 @@ pub struct Worker {
     batch: Batch,
     pool: TailPool,
     scratch: Scratch,
+    reassembler: Reassembler,
     idle_turns: u32,
     busy_turns: u32,
     stopped: bool,
@@ -85,6 +89,7 @@ impl Worker {
             batch: Batch::new(),
             pool: TailPool::default(),
             scratch: Scratch::default(),
+            reassembler: Reassembler::default(),
             idle_turns: 0,
             busy_turns: 0,
             stopped: false,
@@ -211,32 +216,28 @@ impl Worker {
                 .add_rx_error(inlet.sw_if_index, burst.errors);
         }
         if burst.frames > 0 {
-            let view = self.view.load();
-            self.graph
-                .run(&view.tables, &mut self.batch, self.clock.now());
-            let ring = match &inlet.source {
+            let mut forward = Forward {
+                index: self.index,
+                graph: &mut self.graph,
+                batch: &mut self.batch,
+                pool: &mut self.pool,
+                scratch: &mut self.scratch,
+                reassembler: &mut self.reassembler,
+                view: self.view.load(),
+                now: self.clock.now(),
+                post: &self.post,
+            };
+            forward.run(match &inlet.source {
                 Source::Memif(queue) => Some(&**queue),
                 Source::Tap(_) | Source::AfPacket(_) => None,
-            };
-            let mut tails = Tails {
-                pool: &mut self.pool,
-                ring,
-            };
-            for (to, ids) in self.batch.tx_lists() {
-                let errors = view.port(to).map_or(ids.len() as u64, |port| {
-                    port.send(self.index, &self.batch, ids, &mut tails, &mut self.scratch)
-                        .errors
-                });
-                if errors > 0 {
-                    self.graph.counters().add_tx_error(to, errors);
-                }
-            }
-            let post = &self.post;
-            self.graph
-                .drain_events(|event| post.send(Notice::Learned(event)));
+            });
+            forward.batch.clear();
+            inlet.release();
+            forward.run_whole();
+        } else {
+            self.batch.clear();
+            inlet.release();
         }
-        self.batch.clear();
-        inlet.release();
         burst.frames
     }
 

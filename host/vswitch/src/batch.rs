@@ -111,6 +111,28 @@ impl Batch {
         Ok(id)
     }
 
+    /// Adds a packet that was put together from fragments; it is not counted as received again.
+    ///
+    /// # Errors
+    /// Those of [`Batch::push`].
+    pub fn push_whole(
+        &mut self,
+        rx: SwIfIndex,
+        head: &[u8],
+        tail: Option<Tail>,
+        fragment_size: u16,
+    ) -> Result<FrameId, BatchFull> {
+        let id = self.push(rx, head, tail, Offload::default())?;
+        let len = head.len() + tail.map_or(0, |t| t.len as usize);
+        if let Some(run) = self.rx_runs.last_mut() {
+            (run.packets, run.bytes) = (run.packets - 1, run.bytes.saturating_sub(len as u64));
+        }
+        if let Some(frame) = self.frame_mut(id) {
+            (frame.meta.whole, frame.meta.fragment_size) = (true, fragment_size);
+        }
+        Ok(id)
+    }
+
     /// Tells whether no more frames can be received before [`Batch::clear`].
     pub fn is_full(&self) -> bool {
         self.received.len() >= BATCH_MAX
@@ -186,6 +208,13 @@ impl Batch {
         let (old, new) = self.frames.split_at_mut_checked(usize::from(id.0))?;
         new.first_mut()?.copy_from(old.get(usize::from(of.0))?);
         Some(id)
+    }
+
+    /// Gives an unused frame together with the one that it shall be made from.
+    pub(crate) fn derive(&mut self, of: FrameId) -> Option<(FrameId, &Frame, &mut Frame)> {
+        let (id, _) = self.spare()?;
+        let (old, new) = self.frames.split_at_mut_checked(usize::from(id.0))?;
+        Some((id, old.get(usize::from(of.0))?, new.first_mut()?))
     }
 
     pub(crate) fn transmit(&mut self, on: SwIfIndex, ids: &[FrameId]) {

@@ -17,24 +17,28 @@ use crate::graph::{DropReason, NodeId};
 use crate::id::{Family, SwIfIndex};
 use crate::interface::InterfaceInfo;
 use crate::tables::Tables;
-use crate::tunnel::VxlanSpec;
+use crate::tunnel::{IpipSpec, VxlanSpec};
 use crate::worker::Worker;
 
 mod abf;
 mod acl;
 mod address;
+mod arp_term;
 mod cnat;
 pub mod flows;
 mod forwarding;
 mod interface;
+mod ipip;
 mod l2;
 mod neighbor;
 pub mod npol;
 mod pool;
 mod proxy;
+mod reassembly;
 mod route;
 mod subif;
 mod table;
+mod urpf;
 mod vxlan;
 
 use abf::AbfState;
@@ -64,9 +68,11 @@ pub struct Dataplane {
     bridges: BTreeMap<u32, u32>,
     bridge_pool: Pool,
     macs: BTreeMap<(u32, MacAddr), SwIfIndex>,
+    bridge_neighbors: BTreeMap<(u32, std::net::IpAddr), MacAddr>,
     /// Parent and sub-interface.
     subs: BTreeSet<(SwIfIndex, SwIfIndex)>,
     vxlans: BTreeMap<SwIfIndex, VxlanSpec>,
+    ipips: BTreeMap<SwIfIndex, IpipSpec>,
     ip_tables: BTreeMap<(Family, u32), TableEntry>,
     fib_pool: Pool,
     routes: BTreeMap<RouteUse, RouteEntry>,
@@ -111,8 +117,10 @@ impl Dataplane {
             bridges: BTreeMap::new(),
             bridge_pool: Pool::default(),
             macs: BTreeMap::new(),
+            bridge_neighbors: BTreeMap::new(),
             subs: BTreeSet::new(),
             vxlans: BTreeMap::new(),
+            ipips: BTreeMap::new(),
             ip_tables: BTreeMap::new(),
             fib_pool: Pool::default(),
             routes: BTreeMap::new(),

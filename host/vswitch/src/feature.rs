@@ -17,6 +17,8 @@ use crate::id::Family;
 /// What may happen to a routed packet between its validation and the lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InputFeature {
+    Reassembly,
+    Urpf,
     Acl,
     Cnat,
     Npol,
@@ -26,6 +28,7 @@ pub(crate) enum InputFeature {
 /// What may happen to a routed packet between its rewrite and `interface-output`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OutputFeature {
+    Urpf,
     Npol,
     Cnat,
 }
@@ -43,7 +46,14 @@ pub(crate) trait Feature: Copy + 'static {
 }
 
 impl Feature for InputFeature {
-    const ALL: &'static [Self] = &[Self::Acl, Self::Cnat, Self::Npol, Self::Abf];
+    const ALL: &'static [Self] = &[
+        Self::Reassembly,
+        Self::Urpf,
+        Self::Acl,
+        Self::Cnat,
+        Self::Npol,
+        Self::Abf,
+    ];
 
     fn end(family: Family) -> NodeId {
         match family {
@@ -54,6 +64,11 @@ impl Feature for InputFeature {
 
     fn node(self, family: Family) -> NodeId {
         match self {
+            Self::Reassembly => match family {
+                Family::V4 => NodeId::Ip4Reassembly,
+                Family::V6 => NodeId::Ip6Reassembly,
+            },
+            Self::Urpf => NodeId::UrpfInput,
             Self::Acl => NodeId::AclInput,
             Self::Cnat => match family {
                 Family::V4 => NodeId::CnatInput4,
@@ -70,7 +85,7 @@ impl Feature for InputFeature {
 }
 
 impl Feature for OutputFeature {
-    const ALL: &'static [Self] = &[Self::Npol, Self::Cnat];
+    const ALL: &'static [Self] = &[Self::Urpf, Self::Npol, Self::Cnat];
 
     fn end(_: Family) -> NodeId {
         NodeId::InterfaceOutput
@@ -78,6 +93,7 @@ impl Feature for OutputFeature {
 
     fn node(self, family: Family) -> NodeId {
         match (self, family) {
+            (Self::Urpf, _) => NodeId::UrpfOutput,
             (Self::Npol, _) => NodeId::NpolOutput,
             (Self::Cnat, Family::V4) => NodeId::CnatOutput4,
             (Self::Cnat, Family::V6) => NodeId::CnatOutput6,

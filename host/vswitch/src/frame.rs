@@ -81,6 +81,10 @@ pub(crate) struct Meta {
     pub(crate) local: bool,
     /// Number under which its translation is remembered, 0 = none.
     pub(crate) cnat: u16,
+    /// The packet was put together again: nobody sees it twice.
+    pub(crate) whole: bool,
+    /// How long a fragment of this packet may be; 0 = it came whole, and its output decides.
+    pub(crate) fragment_size: u16,
     /// A bridge or cross-connect sends it out: its tags are as they shall be, but for the rewrite.
     pub(crate) switched: bool,
 }
@@ -98,6 +102,8 @@ impl Default for Meta {
             trace: 0,
             local: false,
             cnat: 0,
+            whole: false,
+            fragment_size: 0,
             switched: false,
         }
     }
@@ -150,6 +156,42 @@ impl Frame {
         (self.offload, self.meta) = (other.offload, other.meta);
     }
 
+    /// Becomes a piece of `old`: `header`, then the bytes of `range`, which counts from `skip` bytes into `old`.
+    /// `false` when `old` has no such bytes.
+    pub(crate) fn become_piece_of(
+        &mut self,
+        old: &Self,
+        header: &[u8],
+        skip: usize,
+        range: std::ops::Range<usize>,
+    ) -> bool {
+        let Some(head) = old.head().get(skip..) else {
+            return false;
+        };
+        let near = head
+            .get(range.start.min(head.len())..range.end.min(head.len()))
+            .unwrap_or(&[]);
+        let len = header.len() + near.len();
+        let start = HEADROOM.min(HEAD_SIZE.saturating_sub(len));
+        let Some(room) = self.bytes.0.get_mut(start..start + len) else {
+            return false;
+        };
+        let (front, back) = room.split_at_mut(header.len());
+        front.copy_from_slice(header);
+        back.copy_from_slice(near);
+        (self.start, self.end) = (index(start), index(start + len));
+        let far = |at: usize| u32::try_from(at.max(head.len()) - head.len()).unwrap_or(0);
+        let (from, to) = (far(range.start), far(range.end));
+        self.tail = old.tail.filter(|_| to > from).map(|t| Tail {
+            slot: t.slot,
+            offset: t.offset + from,
+            len: to - from,
+        });
+        (self.rx, self.offload) = (old.rx, Offload::default());
+        self.meta = Meta { l3: 0, ..old.meta };
+        to == from || self.tail.is_some()
+    }
+
     /// Becomes a packet that the switch makes, keeping its trace and its count of turns.
     pub(crate) fn replace(&mut self, head: &[u8]) {
         let (rx, trace, turns) = (self.rx, self.meta.trace, self.meta.turns);
@@ -167,6 +209,9 @@ impl Frame {
     /// Length of the L3 packets this frame becomes on the wire: segments count, not the super-frame.
     pub(crate) fn l3_wire_len(&self) -> usize {
         let len = self.l3_len();
+        if self.offload.fragment != 0 {
+            return len.min(usize::from(self.offload.fragment));
+        }
         if !self.offload.gso.is_some() {
             return len;
         }

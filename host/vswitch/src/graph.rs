@@ -49,6 +49,8 @@ pub(crate) struct State {
     pub(crate) events: Vec<Event>,
     pub(crate) trace: Trace,
     passes: Vec<Pass>,
+    /// Last identification given to a packet that is cut; 0 = none yet.
+    ident: u32,
 }
 
 impl State {
@@ -58,7 +60,18 @@ impl State {
             events: Vec::with_capacity(EVENTS_MAX),
             trace: Trace::default(),
             passes: Vec::with_capacity(crate::frame::BATCH_MAX),
+            ident: 0,
         }
+    }
+
+    /// Names the next packet that is cut. Workers start at different times, so that their names differ.
+    pub(crate) fn next_ident(&mut self, now: Nanos) -> u32 {
+        if self.ident == 0 {
+            let [.., a, b, c, d] = now.0.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
+            self.ident = u32::from_be_bytes([d, c, b, a]);
+        }
+        self.ident = self.ident.wrapping_add(1);
+        self.ident
     }
 
     /// Forgets what belongs to the frames of one run.
@@ -277,10 +290,15 @@ impl Graph<'_> {
             NodeId::L2Input => self.each(node, ids, node::l2_input::process),
             NodeId::L2Learn => self.each(node, ids, node::l2_learn::process),
             NodeId::L2Fwd => self.each(node, ids, node::l2_fwd::process),
+            NodeId::ArpTerm => self.each(node, ids, node::arp_term::process),
             NodeId::L2Flood => node::l2_flood::process(self, ids),
             NodeId::ArpInput => self.each(node, ids, node::arp_input::process),
             NodeId::Ip4Input => self.each(node, ids, node::ip4_input::process),
             NodeId::Ip6Input => self.each(node, ids, node::ip6_input::process),
+            NodeId::Ip4Reassembly => self.each(node, ids, node::ip_reassembly::process4),
+            NodeId::Ip6Reassembly => self.each(node, ids, node::ip_reassembly::process6),
+            NodeId::UrpfInput => self.each(node, ids, node::urpf::process_input),
+            NodeId::UrpfOutput => self.each(node, ids, node::urpf::process_output),
             NodeId::AclInput => self.each(node, ids, node::acl_input::process),
             NodeId::CnatInput4 | NodeId::CnatInput6 => {
                 self.each(node, ids, node::cnat_input::process);
@@ -302,6 +320,8 @@ impl Graph<'_> {
             NodeId::VxlanInput => self.each(node, ids, node::vxlan_input::process),
             NodeId::Ip4Rewrite => self.each(node, ids, node::ip4_rewrite::process),
             NodeId::Ip6Rewrite => self.each(node, ids, node::ip6_rewrite::process),
+            NodeId::Ip4Frag => node::ip_frag::process4(self, ids),
+            NodeId::Ip6Frag => node::ip_frag::process6(self, ids),
             NodeId::Ip4IcmpError => self.each(node, ids, node::ip4_icmp_error::process),
             NodeId::Ip6IcmpError => self.each(node, ids, node::ip6_icmp_error::process),
             NodeId::Ip4Arp => self.each(node, ids, node::ip4_arp::process),
@@ -312,6 +332,8 @@ impl Graph<'_> {
             NodeId::InterfaceOutput => self.each(node, ids, node::interface_output::process),
             NodeId::AclOutput => self.each(node, ids, node::acl_output::process),
             NodeId::InterfaceTx => self.each(node, ids, node::interface_tx::process),
+            NodeId::IpipInput => self.each(node, ids, node::ipip_input::process),
+            NodeId::IpipEncap => self.each(node, ids, node::ipip_encap::process),
             NodeId::VxlanEncap => self.each(node, ids, node::vxlan_encap::process),
         }
     }

@@ -10,7 +10,7 @@ pub struct SwIfIndex(pub u32);
 impl SwIfIndex {
     /// "No interface".
     pub const NONE: Self = Self(u32::MAX);
-    /// The interface that always exists.
+    /// The interface that always exists; what is sent to it is for the switch's own thread.
     pub const LOCAL0: Self = Self(0);
 
     /// Tells whether this is [`SwIfIndex::NONE`].

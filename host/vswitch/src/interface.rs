@@ -56,6 +56,9 @@ pub enum InterfaceKind {
     Vxlan {
         instance: u32,
     },
+    Ipip {
+        instance: u32,
+    },
     /// VLANs of another interface.
     Sub {
         parent: SwIfIndex,
@@ -75,6 +78,29 @@ pub enum L2Config {
         shg: u8,
         bvi: bool,
     },
+}
+
+/// A check of source addresses against a table (RFC 3704).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UrpfSpec {
+    pub strict: bool,
+    /// `None` = the interface's own table.
+    pub table_id: Option<u32>,
+}
+
+/// A check of source addresses on an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UrpfInfo {
+    pub family: Family,
+    pub is_input: bool,
+    pub spec: UrpfSpec,
+}
+
+/// A check of source addresses as the data path sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Urpf {
+    pub(crate) strict: bool,
+    pub(crate) fib: u32,
 }
 
 /// Everything the writer knows about an interface.
@@ -107,6 +133,10 @@ pub struct InterfaceInfo {
     pub proxy_arp: bool,
     /// Cloud NAT is enabled.
     pub cnat: bool,
+    /// IPv4 and IPv6 packets are put together before other features see them.
+    pub reassembly: [bool; 2],
+    /// IPv4 before IPv6, input before output.
+    pub urpf: Vec<UrpfInfo>,
     /// What it matches, when it is a sub-interface.
     pub sub: Option<SubSpec>,
     pub tag_rewrite: RewriteSpec,
@@ -157,6 +187,8 @@ pub struct Interface {
     pub(crate) proxy_arp: bool,
     pub(crate) cnat: bool,
     pub(crate) nd_proxy: Arc<[Ipv6Addr]>,
+    /// By family: input and output.
+    pub(crate) urpf: [[Option<Urpf>; 2]; 2],
     pub(crate) has_subs: bool,
     /// Tags of routed packets, when this is a sub-interface that can route.
     pub(crate) tags: Option<Tags>,
@@ -176,6 +208,22 @@ impl Interface {
         match family {
             Family::V4 => self.output4,
             Family::V6 => self.output6,
+        }
+    }
+
+    pub(crate) const fn urpf_in(&self, family: Family) -> Option<Urpf> {
+        let [[v4, _], [v6, _]] = self.urpf;
+        match family {
+            Family::V4 => v4,
+            Family::V6 => v6,
+        }
+    }
+
+    pub(crate) const fn urpf_out(&self, family: Family) -> Option<Urpf> {
+        let [[_, v4], [_, v6]] = self.urpf;
+        match family {
+            Family::V4 => v4,
+            Family::V6 => v6,
         }
     }
 

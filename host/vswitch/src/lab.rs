@@ -9,13 +9,19 @@ use packet::{FlowKey, MacAddr, icmp, icmpv6, proto, udp};
 
 use crate::interface::DeviceSpec;
 use crate::neighbor::NeighborFlags;
-use crate::{Batch, Dataplane, HEAD_MAX, Nanos, Offload, Prefix, SwIfIndex, Tail, Worker};
+use crate::reassembly::{Outcome, Reassembler};
+use crate::{Batch, Dataplane, HEAD_MAX, Nanos, Offload, Prefix, SwIfIndex, Tables, Tail, Worker};
 
 pub(crate) struct Lab {
     pub(crate) dp: Dataplane,
     pub(crate) worker: Worker,
     pub(crate) batch: Batch,
     pub(crate) now: Nanos,
+    pub(crate) reassembler: Reassembler,
+    /// What became of the fragments so far.
+    pub(crate) reassembled: Vec<Outcome>,
+    /// How far apart frames are.
+    pub(crate) step: u64,
 }
 
 /// A frame that left: where, its bytes, and the work left to the device.
@@ -30,6 +36,9 @@ impl Lab {
             worker,
             batch: Batch::new(),
             now: Nanos(1_000_000_000),
+            reassembler: Reassembler::default(),
+            reassembled: Vec::new(),
+            step: 1_000_000_000,
         }
     }
 
@@ -82,11 +91,44 @@ impl Lab {
             len: rest.len() as u32,
         };
         self.batch.push(rx, head, Some(tail), offload).unwrap();
-        self.worker.run(&tables, &mut self.batch, self.now);
+        let mut sent = self.run(&tables, rest);
+        while self.reassembler.is_ready() {
+            let mut wholes = Vec::new();
+            self.reassembler
+                .drain(|w| wholes.push((w.rx, w.bytes.to_vec(), w.fragment_size)));
+            for (rx, bytes, size) in wholes {
+                let (head, rest) = bytes.split_at(bytes.len().min(HEAD_MAX));
+                let tail = Tail {
+                    len: rest.len() as u32,
+                    ..tail
+                };
+                self.batch.push_whole(rx, head, Some(tail), size).unwrap();
+                sent.extend(self.run(&tables, rest));
+            }
+        }
+        let (dp, now) = (&mut self.dp, self.now);
+        self.worker
+            .drain_events(|event| dp.handle_event(event, now));
+        self.now.0 += self.step;
+        sent
+    }
+
+    /// Runs the batch, whose tails are all in `rest`, and does with its frames what a thread does.
+    fn run(&mut self, tables: &Tables, rest: &[u8]) -> Vec<Sent> {
+        self.worker.run(tables, &mut self.batch, self.now);
         let mut sent = Vec::new();
         for (on, ids) in self.batch.tx_lists() {
             for id in ids {
                 let out = self.batch.frame(*id);
+                if on == SwIfIndex::LOCAL0 {
+                    let outcome = self.reassembler.take(out, tables, self.now, |room| {
+                        let tail = out.tail.unwrap();
+                        room.copy_from_slice(&rest[tail.offset as usize..][..tail.len as usize]);
+                        room.len()
+                    });
+                    self.reassembled.push(outcome);
+                    continue;
+                }
                 let mut bytes = out.head().to_vec();
                 if let Some(tail) = out.tail {
                     assert_eq!(tail.slot, 9);
@@ -97,10 +139,6 @@ impl Lab {
             }
         }
         self.batch.clear();
-        let (dp, now) = (&mut self.dp, self.now);
-        self.worker
-            .drain_events(|event| dp.handle_event(event, now));
-        self.now.0 += 1_000_000_000;
         sent
     }
 

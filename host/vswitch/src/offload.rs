@@ -5,6 +5,7 @@
 
 use packet::{checksum, udp, virtio};
 
+mod fragment;
 mod segment;
 
 pub use segment::segment;
@@ -31,9 +32,9 @@ impl Gso {
 pub enum Tunnel {
     #[default]
     None,
-    /// Outer IPv4 and UDP (checksum zero).
+    /// Outer IPv4, and UDP (checksum zero) or nothing between it and the inner packet.
     V4 { l3: u16, inner_l3: u16 },
-    /// Outer IPv6 and UDP, whose checksum is always pending.
+    /// Outer IPv6, and UDP, whose checksum is always pending, or nothing.
     V6 { l3: u16, inner_l3: u16 },
 }
 
@@ -48,6 +49,12 @@ pub struct Offload {
     pub hdr_len: u16,
     pub ecn: bool,
     pub tunnel: Tunnel,
+    /// The packet is to be cut into IP fragments of this length; 0 = it is not.
+    pub fragment: u16,
+    /// Identification of IPv6 fragments.
+    pub fragment_ident: u32,
+    /// The frame has no link header.
+    pub ip_only: bool,
 }
 
 /// What a transmitting device can do by itself.
@@ -90,6 +97,7 @@ impl Offload {
             hdr_len: header.hdr_len,
             ecn: header.gso_type & virtio::GSO_ECN != 0,
             tunnel: Tunnel::None,
+            ..Self::default()
         })
     }
 
@@ -123,6 +131,7 @@ impl Offload {
     /// Tells whether a device with `caps` must call [`segment`] or [`complete_checksum`] before sending.
     pub fn needs_software(&self, caps: Caps) -> bool {
         self.tunnel_needs_software()
+            || self.fragment != 0
             || (self.gso.is_some() && !caps.gso)
             || (self.needs_csum && !caps.csum)
     }
@@ -174,6 +183,9 @@ pub fn complete_checksum(bytes: &mut [u8], offload: &Offload) -> Result<(), Offl
 fn fill_udp6(ip_packet: &mut [u8]) -> Result<(), OffloadError> {
     use packet::ipv6::{HEADER_LEN, Ipv6};
     let ip = Ipv6::new_checked(ip_packet).map_err(|_| OffloadError::WrongProtocol)?;
+    if ip.next_header() != packet::proto::UDP {
+        return Ok(());
+    }
     let (src, dst) = (ip.src(), ip.dst());
     let datagram = ip_packet
         .get_mut(HEADER_LEN..)

@@ -10,11 +10,12 @@ use crate::bridge::{Bridge, MacEntry};
 use crate::cnat::tables::CnatTables;
 use crate::dpo::{Adjacency, LoadBalance};
 use crate::fib::Fib;
-use crate::id::SwIfIndex;
+use crate::id::{Family, SwIfIndex};
 use crate::interface::Interface;
 use crate::npol::NpolTables;
 use crate::persist::{PMap, PVec};
-use crate::tunnel::{Vxlan, VxlanKey};
+use crate::reassembly::{Limits, Reassembly};
+use crate::tunnel::{Ipip, IpipKey, Vxlan, VxlanKey};
 use crate::vlan::{Seen, SubKey, SubSpec};
 
 /// An immutable view of all configuration and learned state, as workers need it.
@@ -28,6 +29,8 @@ pub struct Tables {
     pub(crate) adjacency_of: PMap<(SwIfIndex, IpAddr), u32>,
     pub(crate) bridges: PVec<Arc<Bridge>>,
     pub(crate) macs: PMap<(u32, MacAddr), MacEntry>,
+    /// What bridges answer ARP for: bridge and address.
+    pub(crate) bridge_neighbors: PMap<(u32, IpAddr), MacAddr>,
     pub(crate) acls: PVec<Arc<Acl>>,
     pub(crate) acl_tracking: AclTracking,
     pub(crate) npol: NpolTables,
@@ -35,9 +38,12 @@ pub struct Tables {
     pub(crate) vxlans: PVec<Vxlan>,
     pub(crate) vxlan_of: PMap<VxlanKey, SwIfIndex>,
     pub(crate) vxlan_ports: Arc<[u16]>,
+    pub(crate) ipips: PVec<Ipip>,
+    pub(crate) ipip_of: PMap<IpipKey, SwIfIndex>,
     /// IPv4 FIB index, first and last address.
     pub(crate) proxy_arp: Arc<[(u32, Ipv4Addr, Ipv4Addr)]>,
     pub(crate) cnat: CnatTables,
+    pub(crate) reassembly: Reassembly,
     pub(crate) generation: u64,
 }
 
@@ -61,9 +67,18 @@ impl Tables {
             ("vxlans", self.vxlans.iter().count()),
             ("vxlan keys", self.vxlan_of.len()),
             ("vxlan ports", self.vxlan_ports.len()),
+            ("sub-interfaces", self.subs.len()),
+            ("ipips", self.ipips.iter().count()),
+            ("ipip keys", self.ipip_of.len()),
+            ("bridge neighbours", self.bridge_neighbors.len()),
             ("proxied ranges", self.proxy_arp.len()),
         ]
         .into_iter()
+    }
+
+    /// Limits of reassembly.
+    pub fn reassembly(&self, family: Family) -> &Limits {
+        self.reassembly.limits(family)
     }
 
     pub(crate) fn interface(&self, index: SwIfIndex) -> Option<&Interface> {

@@ -1,4 +1,4 @@
-//! VXLAN tunnels.
+//! VXLAN and IPIP tunnels.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -71,4 +71,46 @@ impl VxlanSpec {
         let or_default = |port| if port == 0 { vxlan::PORT } else { port };
         (or_default(self.src_port), or_default(self.dst_port))
     }
+}
+
+/// How an IPIP tunnel fills in its outer header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IpipFlags {
+    pub copy_df: bool,
+    pub set_df: bool,
+    pub copy_dscp: bool,
+    pub copy_ecn: bool,
+    pub decap_copy_ecn: bool,
+    pub copy_hop_limit: bool,
+    pub copy_flow_label: bool,
+}
+
+/// Parameters and identity of an IPIP tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IpipSpec {
+    /// `None` = next free number.
+    pub instance: Option<u32>,
+    pub src: IpAddr,
+    pub dst: IpAddr,
+    pub table_id: u32,
+    pub flags: IpipFlags,
+    pub dscp: u8,
+}
+
+/// What selects the tunnel of a received packet, seen from this end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct IpipKey {
+    pub(crate) local: IpAddr,
+    pub(crate) remote: IpAddr,
+    pub(crate) fib: u32,
+}
+
+/// An IPIP tunnel as the data path sees it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ipip {
+    pub(crate) src: IpAddr,
+    pub(crate) dst: IpAddr,
+    pub(crate) fib: u32,
+    pub(crate) flags: IpipFlags,
+    pub(crate) dscp: u8,
 }

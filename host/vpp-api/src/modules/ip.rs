@@ -41,6 +41,12 @@ api! {
         GTPV1_TEID = 256 "IP_API_V2_FLOW_HASH_GTPV1_TEID",
     }
 
+    /// How fragments are handled for the features behind.
+    enum IpReassType("ip_reass_type" u32) {
+        Full = 0 "IP_REASS_TYPE_FULL",
+        ShallowVirtual = 1 "IP_REASS_TYPE_SHALLOW_VIRTUAL",
+    }
+
     /// A routing table.
     #[derive(Eq, Hash)]
     struct IpTable("ip_table") { table_id: u32, is_ip6: bool, name: FixedString<64> }
@@ -223,4 +229,54 @@ api! {
 
     /// One entry of [`IpDump`].
     details IpDetails("ip_details" 0xeb152d07) { sw_if_index: InterfaceIndex, is_ipv6: bool }
+
+    /// Sets the limits of reassembly.
+    request IpReassemblySet("ip_reassembly_set" 0x16467d25 => ack) {
+        timeout_ms: u32,
+        max_reassemblies: u32,
+        max_reassembly_length: u32,
+        expire_walk_interval_ms: u32,
+        is_ip6: bool,
+        r#type: IpReassType,
+    }
+
+    /// Asks for the limits of reassembly.
+    request IpReassemblyGet("ip_reassembly_get" 0xea13ff63 => IpReassemblyGetReply) {
+        is_ip6: bool,
+        r#type: IpReassType,
+    }
+
+    /// Answers [`IpReassemblyGet`].
+    reply IpReassemblyGetReply("ip_reassembly_get_reply" 0xd5eb8d34) {
+        retval: Retval,
+        timeout_ms: u32,
+        max_reassemblies: u32,
+        max_reassembly_length: u32,
+        expire_walk_interval_ms: u32,
+        is_ip6: bool,
+    }
+
+    /// Turns reassembly of what an interface receives on or off.
+    request IpReassemblyEnableDisable("ip_reassembly_enable_disable" 0xeb77968d => ack) {
+        sw_if_index: InterfaceIndex,
+        enable_ip4: bool,
+        enable_ip6: bool,
+        r#type: IpReassType,
+    }
+
+    /// Turns reassembly of packets to own addresses on or off.
+    request IpLocalReassEnableDisable("ip_local_reass_enable_disable" 0x34e2ccc4 => ack) {
+        enable_ip4: bool,
+        enable_ip6: bool,
+    }
+
+    /// Asks whether packets to own addresses are reassembled.
+    request IpLocalReassGet("ip_local_reass_get" 0x51077d14 => IpLocalReassGetReply) {}
+
+    /// Answers [`IpLocalReassGet`].
+    reply IpLocalReassGetReply("ip_local_reass_get_reply" 0x3e93a702) {
+        retval: Retval,
+        ip4_is_enabled: bool,
+        ip6_is_enabled: bool,
+    }
 }

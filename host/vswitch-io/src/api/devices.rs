@@ -61,9 +61,6 @@ pub(super) fn register(api: &mut Api) {
 }
 
 fn create_tap(engine: &mut Engine, request: &TapCreateV3) -> Result<TapCreateV3Reply, ApiError> {
-    if request.tap_flags.contains(TapFlags::TUN) {
-        return Err(ApiError::Unsupported);
-    }
     let set = |is_set: bool, text: &FixedString<64>| {
         if is_set {
             text.as_str().to_owned()
@@ -90,6 +87,7 @@ fn create_tap(engine: &mut Engine, request: &TapCreateV3) -> Result<TapCreateV3R
     let host = TapConfig {
         host_if_name: set(request.host_if_name_set, &request.host_if_name),
         host_namespace: set(request.host_namespace_set, &request.host_namespace),
+        tun: request.tap_flags.contains(TapFlags::TUN),
         queues: request.num_rx_queues.clamp(1, QUEUES_MAX),
         host_mtu: request.host_mtu_set.then_some(request.host_mtu_size),
         host_mac: request.host_mac_addr_set.then_some(request.host_mac_addr.0),
@@ -121,6 +119,11 @@ fn create_tap(engine: &mut Engine, request: &TapCreateV3) -> Result<TapCreateV3R
 }
 
 fn tap_details(sw_if_index: SwIfIndex, device: &TapDevice) -> SwInterfaceTapV2Details {
+    let (kind, tun) = if device.host.tun {
+        ("tun", TapFlags::TUN)
+    } else {
+        ("tap", TapFlags::EMPTY)
+    };
     let mut details = SwInterfaceTapV2Details {
         sw_if_index: sw_if_index.0,
         id: device.id,
@@ -128,8 +131,8 @@ fn tap_details(sw_if_index: SwIfIndex, device: &TapDevice) -> SwInterfaceTapV2De
         rx_ring_sz: 256,
         host_mtu_size: device.tap.host().mtu,
         host_mac_addr: vpp_api::ethernet_types::MacAddress(device.tap.host().mac),
-        tap_flags: TapFlags::GSO | TapFlags::CSUM_OFFLOAD | TapFlags::PERSIST,
-        dev_name: FixedString::truncated(&format!("tap{}", device.id)),
+        tap_flags: TapFlags::GSO | TapFlags::CSUM_OFFLOAD | TapFlags::PERSIST | tun,
+        dev_name: FixedString::truncated(&format!("{kind}{}", device.id)),
         host_if_name: FixedString::truncated(&device.host.host_if_name),
         host_namespace: FixedString::truncated(&device.host.host_namespace),
         host_bridge: FixedString::truncated(device.host.bridge.as_deref().unwrap_or_default()),

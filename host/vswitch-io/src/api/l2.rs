@@ -1,11 +1,12 @@
 //! Module `l2`: bridge domains, cross-connects, MAC tables.
 
 use vpp_api::l2::{
-    BdFlags, BridgeDomainAddDelV2, BridgeDomainAddDelV2Reply, BridgeDomainDetails,
-    BridgeDomainDump, BridgeDomainSetMacAge, BridgeDomainSwIf, BridgeFlags, BridgeFlagsReply,
-    BviCreate, BviCreateReply, BviDelete, L2FibClearTable, L2FibTableDetails, L2FibTableDump,
-    L2PortType, L2XconnectDetails, L2XconnectDump, L2fibAddDel, L2fibFlushAll, L2fibFlushBd,
-    L2fibFlushInt, SwInterfaceSetL2Bridge, SwInterfaceSetL2Xconnect,
+    BdFlags, BdIpMac, BdIpMacAddDel, BdIpMacDetails, BdIpMacDump, BdIpMacFlush,
+    BridgeDomainAddDelV2, BridgeDomainAddDelV2Reply, BridgeDomainDetails, BridgeDomainDump,
+    BridgeDomainSetMacAge, BridgeDomainSwIf, BridgeFlags, BridgeFlagsReply, BviCreate,
+    BviCreateReply, BviDelete, L2FibClearTable, L2FibTableDetails, L2FibTableDump, L2PortType,
+    L2XconnectDetails, L2XconnectDump, L2fibAddDel, L2fibFlushAll, L2fibFlushBd, L2fibFlushInt,
+    SwInterfaceSetL2Bridge, SwInterfaceSetL2Xconnect,
 };
 use vpp_api::{ApiError, FixedString};
 use vswitch::SwIfIndex;
@@ -18,6 +19,7 @@ use super::interface::create_loopback;
 pub(super) fn register(api: &mut Api) {
     register_bridges(api);
     register_fib(api);
+    register_arp_term(api);
     api.on::<SwInterfaceSetL2Xconnect, _>(|engine, request| {
         let (rx, tx) = (sw(request.rx_sw_if_index), sw(request.tx_sw_if_index));
         engine
@@ -117,6 +119,32 @@ fn register_bridges(api: &mut Api) {
             .bridge_domains()
             .filter(|bridge| is_wanted(bridge))
             .map(|bridge| details(&bridge))
+            .collect()
+    });
+}
+
+fn register_arp_term(api: &mut Api) {
+    api.on::<BdIpMacAddDel, _>(|engine, request| {
+        let BdIpMac { bd_id, ip, mac: to } = request.entry;
+        engine
+            .dataplane
+            .bd_ip_mac_add_del(bd_id, ip, mac(to), request.is_add)
+            .coded()
+    })
+    .on::<BdIpMacFlush, _>(|engine, request| {
+        engine.dataplane.bd_ip_mac_flush(request.bd_id).coded()
+    })
+    .on_dump::<BdIpMacDump>(|engine, request| {
+        let only = (request.bd_id != u32::MAX).then_some(request.bd_id);
+        let entries = engine.dataplane.bd_ip_macs(only).into_iter();
+        entries
+            .map(|(bd_id, ip, of)| BdIpMacDetails {
+                entry: BdIpMac {
+                    bd_id,
+                    ip,
+                    mac: mac_to_api(of),
+                },
+            })
             .collect()
     });
 }

@@ -143,6 +143,22 @@ impl Tails<'_> {
         }
     }
 
+    /// Copies a tail to `room`, and gives how many bytes there were.
+    pub fn copy(&self, tail: Option<Tail>, room: &mut [u8]) -> usize {
+        let Some(tail) = tail else { return 0 };
+        if let Some(ring) = self.ring {
+            return ring
+                .packet(tail.slot as usize)
+                .map_or(0, |packet| packet.copy_out(tail.offset as usize, room));
+        }
+        let bytes = self.bytes(tail);
+        let len = bytes.len().min(room.len());
+        if let (Some(to), Some(from)) = (room.get_mut(..len), bytes.get(..len)) {
+            to.copy_from_slice(from);
+        }
+        len
+    }
+
     fn bytes(&self, staged: Tail) -> &[u8] {
         self.pool.bytes(staged.slot, staged.offset, staged.len)
     }

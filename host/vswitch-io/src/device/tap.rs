@@ -30,6 +30,8 @@ pub struct TapConfig {
     pub host_if_name: String,
     /// Namespace of the Linux interface: path, `pid:<n>` or name; empty for ours.
     pub host_namespace: String,
+    /// The interface carries bare IP packets: a "tun".
+    pub tun: bool,
     /// Queues, at least 1.
     pub queues: u16,
     /// MTU of the Linux interface.
@@ -70,7 +72,10 @@ impl Tap {
         let is_new = route.link(&config.host_if_name).is_err();
         let mut queues = Vec::new();
         for _ in 0..config.queues.max(1) {
-            queues.push(Arc::new(TapQueue::attach(&config.host_if_name)?));
+            queues.push(Arc::new(TapQueue::attach(
+                &config.host_if_name,
+                config.tun,
+            )?));
         }
         let tap = Self {
             queues,
@@ -102,7 +107,9 @@ impl Tap {
         let change = LinkChange {
             // Setting even the same address makes the kernel forget all neighbours of the interface,
             // the permanent ones too: a pod that is attached again would lose its gateway.
-            mac: config.host_mac.filter(|mac| *mac != found.mac),
+            mac: config
+                .host_mac
+                .filter(|mac| *mac != found.mac && !config.tun),
             mtu: config.host_mtu,
             master,
             up: true,
@@ -146,13 +153,14 @@ impl Tap {
 }
 
 impl TapQueue {
-    fn attach(name: &str) -> io::Result<Self> {
+    fn attach(name: &str, tun: bool) -> io::Result<Self> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
             .open("/dev/net/tun")?;
-        let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR | libc::IFF_MULTI_QUEUE;
+        let kind = if tun { libc::IFF_TUN } else { libc::IFF_TAP };
+        let flags = kind | libc::IFF_NO_PI | libc::IFF_VNET_HDR | libc::IFF_MULTI_QUEUE;
         sys::tun_attach(file.as_fd(), name, flags)?;
         sys::tun_set_vnet_header_len(
             file.as_fd(),

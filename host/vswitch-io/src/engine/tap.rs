@@ -43,8 +43,13 @@ impl Engine {
             Some(id) => id,
             None => (0..).find(|id| !is_taken(*id)).unwrap_or_default(),
         };
+        let (kind, mode) = if host.tun {
+            ("tun", LinkMode::Ip)
+        } else {
+            ("tap", LinkMode::Ethernet)
+        };
         if host.host_if_name.is_empty() {
-            host.host_if_name = format!("tap{id}");
+            host.host_if_name = format!("{kind}{id}");
         }
         let is_attached = |tap: &TapDevice| {
             (&tap.host.host_if_name, &tap.host.host_namespace)
@@ -55,20 +60,14 @@ impl Engine {
         }
         let tap = Tap::open(&host).map_err(|error| refused("tap", &host.host_if_name, &error))?;
         let mac = mac.unwrap_or_else(|| stable_mac(&tap.host().mac));
-        let sw_if_index = match self.create_device(
-            &format!("tap{id}"),
-            "tap",
-            mac,
-            LINK_MTU,
-            LinkMode::Ethernet,
-            true,
-        ) {
-            Ok(sw_if_index) => sw_if_index,
-            Err(error) => {
-                tap.remove();
-                return Err(error);
-            }
-        };
+        let sw_if_index =
+            match self.create_device(&format!("{kind}{id}"), kind, mac, LINK_MTU, mode, true) {
+                Ok(sw_if_index) => sw_if_index,
+                Err(error) => {
+                    tap.remove();
+                    return Err(error);
+                }
+            };
         let inlets = (0..).zip(tap.queues()).map(|(queue_id, queue)| {
             let source = Source::Tap(Arc::clone(queue));
             Inlet {

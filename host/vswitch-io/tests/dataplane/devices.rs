@@ -18,6 +18,7 @@ fn config(namespace: &Namespace) -> TapConfig {
     TapConfig {
         host_if_name: "eth0".into(),
         host_namespace: namespace.path().to_string_lossy().into_owned(),
+        tun: false,
         queues: 1,
         host_mtu: Some(1450),
         host_mac: Some([2, 0, 0, 0, 0, 9]),

@@ -4,6 +4,7 @@
 
 mod chain;
 mod devices;
+mod interop;
 mod lab;
 mod memif;
 mod pods;

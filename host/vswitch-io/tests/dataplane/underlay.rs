@@ -14,7 +14,7 @@ use crate::traffic::{expect_ping, transfer};
 const TRANSFER: usize = 8 << 20;
 
 /// Connects two namespaces with a veth pair; both ends are called `up0` and are up.
-fn wire(left: &Namespace, right: &Namespace) {
+pub(crate) fn wire(left: &Namespace, right: &Namespace) {
     let link = [
         "link",
         "add",

@@ -44,6 +44,7 @@ impl Dataplane {
             InterfaceKind::Local
             | InterfaceKind::Loopback { .. }
             | InterfaceKind::Vxlan { .. }
+            | InterfaceKind::Ipip { .. }
             | InterfaceKind::Sub { .. } => Err(ApiError::InvalidSwIfIndex),
         }
     }
@@ -86,6 +87,7 @@ impl Dataplane {
             InterfaceKind::Local
             | InterfaceKind::Device
             | InterfaceKind::Vxlan { .. }
+            | InterfaceKind::Ipip { .. }
             | InterfaceKind::Sub { .. } => Err(ApiError::InvalidSwIfIndex),
         }
     }
@@ -102,6 +104,10 @@ impl Dataplane {
             }
         }
         let info = self.info_mut(index)?;
+        // A tunnel has a link as soon as it may be used.
+        if matches!(info.kind, InterfaceKind::Ipip { .. }) {
+            info.link_up = admin_up;
+        }
         if std::mem::replace(&mut info.admin_up, admin_up) != admin_up {
             self.refresh(index);
             self.reinstall_routes_on(index);
@@ -334,16 +340,24 @@ impl Dataplane {
         let abf4: Arc<[_]> = self.abf_entries(index, Family::V4).into();
         let abf6: Arc<[_]> = self.abf_entries(index, Family::V6).into();
         let has_policies = self.tables.npol.applied.get(index.0).is_some();
-        let input = |abf: &[_]| {
+        let [whole4, whole6] = info.reassembly;
+        let urpf = self.urpf_of(index);
+        let [[urpf_in4, urpf_out4], [urpf_in6, urpf_out6]] = urpf.map(|f| f.map(|u| u.is_some()));
+        let input = |abf: &[_], whole, urpf| {
             Features::new()
+                .with(InputFeature::Reassembly, whole)
+                .with(InputFeature::Urpf, urpf)
                 .with(InputFeature::Acl, !info.acl_in.is_empty())
                 .with(InputFeature::Cnat, info.cnat || self.cnat.is_everywhere())
                 .with(InputFeature::Npol, has_policies)
                 .with(InputFeature::Abf, !abf.is_empty())
         };
-        let output = Features::new()
-            .with(OutputFeature::Npol, has_policies)
-            .with(OutputFeature::Cnat, info.cnat);
+        let output = |urpf| {
+            Features::new()
+                .with(OutputFeature::Urpf, urpf)
+                .with(OutputFeature::Npol, has_policies)
+                .with(OutputFeature::Cnat, info.cnat)
+        };
         let interface = Interface {
             kind: info.kind,
             mode: info.mode,
@@ -359,10 +373,11 @@ impl Dataplane {
             ip6_enabled: info.ip6_enabled || has(Family::V6),
             addresses,
             link_local: info.link_local,
-            input4: input(&abf4),
-            input6: input(&abf6),
-            output4: output,
-            output6: output,
+            input4: input(&abf4, whole4, urpf_in4),
+            input6: input(&abf6, whole6, urpf_in6),
+            output4: output(urpf_out4),
+            output6: output(urpf_out6),
+            urpf,
             acl_in: info.acl_in.as_slice().into(),
             acl_out: info.acl_out.as_slice().into(),
             abf4,
@@ -413,6 +428,8 @@ pub(super) fn blank(name: String, dev_type: &'static str, kind: InterfaceKind) -
         acl_out: Vec::new(),
         proxy_arp: false,
         cnat: false,
+        reassembly: [false; 2],
+        urpf: Vec::new(),
         sub: None,
         tag_rewrite: RewriteSpec::default(),
     }

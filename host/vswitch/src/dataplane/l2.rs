@@ -51,6 +51,7 @@ impl Dataplane {
                 return Err(ApiError::BdInUse);
             }
             self.l2fib_flush(|(bridge, _), _| bridge == index, true);
+            self.forget_bridge_neighbors(index);
             self.bridges.remove(&bd_id);
             self.tables.bridges.remove(index);
             self.bridge_pool.give_back(index);
@@ -433,7 +434,7 @@ impl Dataplane {
         self.dirty = true;
     }
 
-    fn bridge_index(&self, bd_id: u32) -> Result<u32> {
+    pub(super) fn bridge_index(&self, bd_id: u32) -> Result<u32> {
         self.bridges
             .get(&bd_id)
             .copied()

@@ -344,6 +344,10 @@ impl Dataplane {
                 .vxlans
                 .values()
                 .any(|v| Family::of(v.dst) == family && v.encap_table == table_id)
+            || self
+                .ipips
+                .values()
+                .any(|t| Family::of(t.dst) == family && t.table_id == table_id)
     }
 
     fn routes_with(&self, index: SwIfIndex) -> Vec<RouteUse> {

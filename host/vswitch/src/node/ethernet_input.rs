@@ -1,8 +1,8 @@
 //! Classifies a frame by the mode of its interface and its EtherType.
 //! Next: `l2-input` for switched interfaces; `ip4-input`, `ip6-input`, `arp-input` for routed ones.
 
-use packet::ethernet::{self, Ethernet};
 use packet::MacAddr;
+use packet::ethernet::{self, Ethernet};
 
 use super::{ip4_input, l2_input};
 use crate::counters::IfCounter;
@@ -86,9 +86,11 @@ fn tagged(env: &mut Env<'_>, frame: &mut Frame, interface: &Interface) -> Next {
                 return Next::Drop(DropReason::NoInterface);
             };
             frame.rx = sub;
-            env.counters.add(sub, IfCounter::RxPackets, 1);
-            env.counters
-                .add(sub, IfCounter::RxBytes, frame.len() as u64);
+            if !frame.meta.whole {
+                env.counters.add(sub, IfCounter::RxPackets, 1);
+                env.counters
+                    .add(sub, IfCounter::RxBytes, frame.len() as u64);
+            }
             of
         }
         None => interface,
@@ -97,6 +99,9 @@ fn tagged(env: &mut Env<'_>, frame: &mut Frame, interface: &Interface) -> Next {
         return Next::Drop(DropReason::InterfaceDown);
     }
     match of.l2 {
+        L2Config::Xconnect(_) | L2Config::Bridge { bvi: false, .. } if frame.meta.trace == 0 => {
+            return l2_input::start(env, of, frame);
+        }
         L2Config::Xconnect(_) | L2Config::Bridge { bvi: false, .. } => {
             return Next::To(NodeId::L2Input);
         }

@@ -23,7 +23,8 @@ pub(super) fn check(env: &mut Env<'_>, interface: &Interface, frame: &mut Frame)
     if !interface.admin_up {
         return Next::Drop(DropReason::InterfaceDown);
     }
-    if !frame.offload.gso.is_some() && frame.len() > interface.mtu_link as usize + LINK_HEADER_MAX {
+    let pending = frame.offload.gso.is_some() || frame.offload.fragment != 0;
+    if !pending && frame.len() > interface.mtu_link as usize + LINK_HEADER_MAX {
         return Next::Drop(DropReason::MtuExceeded);
     }
     if !interface.acl_out.is_empty() {

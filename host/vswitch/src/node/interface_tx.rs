@@ -25,8 +25,12 @@ pub(super) fn send(env: &mut Env<'_>, interface: &Interface, frame: &mut Frame) 
         return Next::Drop(DropReason::VlanRewrite);
     }
     let next = match interface.kind {
-        InterfaceKind::Device => Next::Transmit(on),
+        InterfaceKind::Device => {
+            frame.offload.ip_only = !interface.is_ethernet();
+            Next::Transmit(on)
+        }
         InterfaceKind::Vxlan { .. } => env.turn(frame, NodeId::VxlanEncap),
+        InterfaceKind::Ipip { .. } => env.turn(frame, NodeId::IpipEncap),
         InterfaceKind::Loopback { .. }
             if matches!(interface.l2, L2Config::Bridge { bvi: true, .. }) =>
         {

@@ -29,13 +29,10 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     if !frame.meta.local && ttl <= 1 {
         return icmp_request::v4(frame, icmp::TIME_EXCEEDED, 0, 0);
     }
-    if frame.l3_wire_len() > out.mtu4 as usize {
-        let mtu = u16::try_from(out.mtu4).unwrap_or(u16::MAX);
-        return if dont_fragment && !frame.meta.local {
-            icmp_request::v4(frame, icmp::UNREACHABLE, icmp::CODE_FRAG_NEEDED, mtu)
-        } else {
-            Next::Drop(DropReason::MtuExceeded)
-        };
+    if (frame.l3_wire_len() > out.mtu4 as usize || frame.meta.fragment_size != 0)
+        && let Some(next) = oversize(frame, out.mtu4, dont_fragment)
+    {
+        return next;
     }
     if !frame.meta.local {
         if let Some(header) = frame.l3_start_mut::<{ ipv4::HEADER_LEN }>() {
@@ -49,4 +46,25 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     env.fuse(NodeId::InterfaceOutput, frame, |env, frame| {
         interface_output::check(env, out, frame)
     })
+}
+
+/// What becomes of a packet that is too long, or that came in pieces and must leave in pieces that are not longer;
+/// nothing, when it fits after all.
+fn oversize(frame: &mut Frame, mtu: u32, dont_fragment: bool) -> Option<Next> {
+    let came_as = frame.meta.fragment_size;
+    let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
+    let limit = if came_as == 0 { mtu } else { mtu.min(came_as) };
+    if frame.l3_wire_len() <= usize::from(limit) {
+        return None;
+    }
+    if dont_fragment && !frame.meta.local && (came_as == 0 || came_as > mtu) {
+        return Some(icmp_request::v4(
+            frame,
+            icmp::UNREACHABLE,
+            icmp::CODE_FRAG_NEEDED,
+            mtu,
+        ));
+    }
+    frame.meta.fragment_size = limit;
+    Some(Next::To(NodeId::Ip4Frag))
 }

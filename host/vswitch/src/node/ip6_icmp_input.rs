@@ -141,10 +141,21 @@ pub(super) fn solicit_or_advertise(
     dst: (MacAddr, Ipv6Addr),
     src: Ipv6Addr,
 ) {
+    nd_frame(frame, interface.mac, message, dst, src);
+}
+
+/// The same, from any MAC.
+pub(super) fn nd_frame(
+    frame: &mut Frame,
+    src_mac: MacAddr,
+    message: &Ndisc,
+    dst: (MacAddr, Ipv6Addr),
+    src: Ipv6Addr,
+) {
     const L3: usize = ethernet::HEADER_LEN;
     const L4: usize = L3 + ipv6::HEADER_LEN;
     let mut bytes = [0; L4 + ndisc::LEN];
-    ethernet::emit(&mut bytes, dst.0, interface.mac, ethernet::IPV6);
+    ethernet::emit(&mut bytes, dst.0, src_mac, ethernet::IPV6);
     let (l2_l3, l4) = bytes.split_at_mut(L4);
     let len = message.emit(l4, src, dst.1);
     let header = ipv6::Header {

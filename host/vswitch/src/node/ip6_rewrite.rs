@@ -26,13 +26,10 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     if !frame.meta.local && hop_limit <= 1 {
         return icmp_request::v6(frame, icmpv6::TIME_EXCEEDED, 0, 0);
     }
-    if frame.l3_wire_len() > out.mtu6 as usize {
-        let mtu = u16::try_from(out.mtu6).unwrap_or(u16::MAX);
-        return if frame.meta.local {
-            Next::Drop(DropReason::MtuExceeded)
-        } else {
-            icmp_request::v6(frame, icmpv6::PACKET_TOO_BIG, 0, mtu)
-        };
+    if (frame.l3_wire_len() > out.mtu6 as usize || frame.meta.fragment_size != 0)
+        && let Some(next) = oversize(frame, out.mtu6)
+    {
+        return next;
     }
     if !frame.meta.local {
         if let Some(header) = frame.l3_start_mut::<{ ipv6::HEADER_LEN }>() {
@@ -46,4 +43,20 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     env.fuse(NodeId::InterfaceOutput, frame, |env, frame| {
         interface_output::check(env, out, frame)
     })
+}
+
+/// What becomes of a packet that is too long. Only its source may cut it (RFC 8200, section 5); a packet that was put
+/// together here is cut again as its source had cut it.
+fn oversize(frame: &mut Frame, mtu: u32) -> Option<Next> {
+    let came_as = frame.meta.fragment_size;
+    let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
+    let limit = if came_as == 0 { mtu } else { mtu.min(came_as) };
+    if frame.l3_wire_len() <= usize::from(limit) {
+        return None;
+    }
+    if !frame.meta.local && (came_as == 0 || came_as > mtu) {
+        return Some(icmp_request::v6(frame, icmpv6::PACKET_TOO_BIG, 0, mtu));
+    }
+    frame.meta.fragment_size = limit;
+    Some(Next::To(NodeId::Ip6Frag))
 }

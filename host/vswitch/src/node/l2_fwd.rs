@@ -15,7 +15,9 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         return Next::Drop(DropReason::NoInterface);
     };
     if dst.is_multicast() {
-        return if bridge.spec.flood {
+        return if bridge.spec.arp_term {
+            Next::To(NodeId::ArpTerm)
+        } else if bridge.spec.flood {
             Next::To(NodeId::L2Flood)
         } else {
             Next::Drop(DropReason::L2NoForward)

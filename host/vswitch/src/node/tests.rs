@@ -2,11 +2,15 @@
 
 use crate::lab::*;
 
+mod arp_term;
 mod bridge;
 mod chaos;
 mod cnat;
+mod fragments;
+mod ipip;
 mod policy;
 mod routing;
 mod steering;
 mod tunnel;
+mod urpf;
 mod vlan;

@@ -19,7 +19,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some(tunnel) = env.tables.vxlans.get(frame.meta.tx.0) else {
         return Next::Drop(DropReason::NoInterface);
     };
-    if frame.offload.tunnel != Tunnel::None {
+    if frame.offload.tunnel != Tunnel::None || frame.offload.fragment != 0 {
         return Next::Drop(DropReason::OffloadConflict);
     }
     let hash = if tunnel.is_l3 {
@@ -57,6 +57,7 @@ fn route(frame: &mut Frame, tunnel: &Vxlan) {
     frame.meta.fib = tunnel.fib;
     frame.meta.l3 = 0;
     frame.meta.local = true;
+    frame.meta.fragment_size = 0;
 }
 
 fn outer4(frame: &mut Frame, src: Ipv4Addr, dst: Ipv4Addr, inner_l3: usize) -> Next {

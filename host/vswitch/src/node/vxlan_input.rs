@@ -49,6 +49,8 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         return Next::Drop(DropReason::VxlanBad);
     }
     frame.rx = on;
+    // How the outer packet came says nothing about the inner one.
+    (frame.meta.whole, frame.meta.fragment_size) = (false, 0);
     env.counters.add(on, IfCounter::RxPackets, 1);
     env.counters.add(on, IfCounter::RxBytes, frame.len() as u64);
     if interface.is_ethernet() {

@@ -5,6 +5,7 @@ use packet::ipv4::{self, Ipv4};
 use packet::ipv6::{self, Ipv6};
 use packet::{checksum, proto, tcp, udp};
 
+use super::fragment::{FRONT, emit_pieces};
 use super::{Gso, Offload, OffloadError, Tunnel, complete_checksum, fill_udp6, put_u16};
 
 /// Where the headers of a frame lie; all offsets from its start.
@@ -30,11 +31,16 @@ pub fn segment(
     mut emit: impl FnMut(&[u8]),
 ) -> Result<usize, OffloadError> {
     if !offload.gso.is_some() {
-        let frame = scratch
-            .get_mut(..bytes.len())
+        let room = scratch
+            .get_mut(..FRONT + bytes.len())
             .ok_or(OffloadError::ScratchTooSmall)?;
+        let frame = room.get_mut(FRONT..).ok_or(OffloadError::ScratchTooSmall)?;
         frame.copy_from_slice(bytes);
         complete_checksum(frame, offload)?;
+        if offload.fragment != 0 {
+            let l3 = l3_of(bytes, offload)?;
+            return emit_pieces(room, l3, offload.fragment, offload.fragment_ident, emit);
+        }
         emit(frame);
         return Ok(1);
     }
@@ -71,19 +77,22 @@ pub fn segment(
     Ok(count)
 }
 
+/// Where the outermost IP header is.
+fn l3_of(bytes: &[u8], offload: &Offload) -> Result<usize, OffloadError> {
+    if offload.ip_only {
+        return Ok(0);
+    }
+    let frame = Ethernet::new_checked(bytes).map_err(|_| OffloadError::OutOfFrame)?;
+    let (_, l3, _) = frame
+        .payload_behind_tags()
+        .map_err(|_| OffloadError::OutOfFrame)?;
+    Ok(l3)
+}
+
 impl Layout {
     fn of(bytes: &[u8], offload: &Offload) -> Result<Self, OffloadError> {
         let (outer_l3, l3) = match offload.tunnel {
-            Tunnel::None => {
-                let frame = Ethernet::new_checked(bytes).map_err(|_| OffloadError::OutOfFrame)?;
-                (
-                    None,
-                    frame
-                        .payload_behind_tags()
-                        .map_err(|_| OffloadError::OutOfFrame)?
-                        .1,
-                )
-            }
+            Tunnel::None => (None, l3_of(bytes, offload)?),
             Tunnel::V4 { l3, inner_l3 } | Tunnel::V6 { l3, inner_l3 } => {
                 (Some(usize::from(l3)), usize::from(inner_l3))
             }
@@ -175,15 +184,18 @@ impl Layout {
         };
         let ip = frame.get_mut(l3..).ok_or(OffloadError::OutOfFrame)?;
         let is_v6 = ip.first().is_some_and(|b| b >> 4 == 6);
-        let header = if is_v6 {
-            ipv6::HEADER_LEN
+        let (header, protocol) = if is_v6 {
+            let view = Ipv6::new_checked(ip).map_err(|_| OffloadError::WrongProtocol)?;
+            (ipv6::HEADER_LEN, view.next_header())
         } else {
-            Ipv4::new_checked(ip)
-                .map_err(|_| OffloadError::WrongProtocol)?
-                .header_len()
+            let view = Ipv4::new_checked(ip).map_err(|_| OffloadError::WrongProtocol)?;
+            (view.header_len(), view.protocol())
         };
         let datagram_len = ip.len().saturating_sub(header);
-        set_lengths(ip, is_v6, number, datagram_len, proto::UDP)?;
+        set_lengths(ip, is_v6, number, datagram_len, protocol)?;
+        if protocol != proto::UDP {
+            return Ok(());
+        }
         put_u16(
             ip.get_mut(header..).ok_or(OffloadError::OutOfFrame)?,
             4,

@@ -229,7 +229,7 @@ proptest! {
                                    csum_start in 0u16..400, csum_offset in 0u16..400, l3 in 0u16..400, inner_l3 in 0u16..400, tunnel in 0u8..3) {
         let gso = [Gso::None, Gso::Tcp4, Gso::Tcp6, Gso::Udp][usize::from(kind)];
         let tunnel = [Tunnel::None, Tunnel::V4 { l3, inner_l3 }, Tunnel::V6 { l3, inner_l3 }][usize::from(tunnel)];
-        let offload = Offload { needs_csum: true, csum_start, csum_offset, gso, gso_size, hdr_len: 0, ecn: false, tunnel };
+        let offload = Offload { needs_csum: true, csum_start, csum_offset, gso, gso_size, hdr_len: 0, tunnel, ..Offload::default() };
         let _ = segment(&bytes, &offload, &mut [0; 512], |_| ());
         let _ = complete_checksum(&mut bytes.clone(), &offload);
     }

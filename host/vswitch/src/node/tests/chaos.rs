@@ -8,7 +8,7 @@ use crate::bridge::PortType;
 use crate::interface::{DeviceSpec, LinkMode};
 use crate::route::RoutePath;
 use crate::tunnel::VxlanSpec;
-use crate::{Family, Gso, Offload, SwIfIndex, Tunnel};
+use crate::{Family, Gso, Offload, SwIfIndex};
 
 fn everything() -> (Lab, Vec<SwIfIndex>) {
     let mut lab = Lab::new();
@@ -136,7 +136,7 @@ proptest! {
         let (mut lab, ports) = everything();
         for (port, frame, word, kind) in frames {
             let gso = [Gso::None, Gso::None, Gso::None, Gso::Tcp4, Gso::Tcp6, Gso::Udp][usize::from(kind)];
-            let offload = Offload { needs_csum: kind > 1, csum_start: word % 400, csum_offset: word % 50, gso, gso_size: word, hdr_len: word, ecn: false, tunnel: Tunnel::None };
+            let offload = Offload { needs_csum: kind > 1, csum_start: word % 400, csum_offset: word % 50, gso, gso_size: word, hdr_len: word, ..Offload::default() };
             for (_, bytes, offload) in lab.send_with(ports[port], &frame, offload) {
                 let _ = crate::offload::segment(&bytes, &offload, &mut [0; 2048], |_| ());
             }
