@@ -300,6 +300,11 @@ impl Frame {
         self.len().saturating_sub(usize::from(self.meta.l3))
     }
 
+    /// Bytes that may be added in front.
+    pub(crate) const fn headroom(&self) -> usize {
+        self.start as usize
+    }
+
     /// Adds `n` bytes in front and gives them; `None` when the headroom is used up.
     pub(crate) fn push(&mut self, n: usize) -> Option<&mut [u8]> {
         let start = usize::from(self.start).checked_sub(n)?;

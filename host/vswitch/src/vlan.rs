@@ -382,9 +382,10 @@ impl TagRewrite {
         Some((input, output))
     }
 
-    /// Rewrites a frame; `false` when it has too few tags, or there is no room.
+    /// Rewrites a frame; `false`, and no change, when it has too few tags, or there is no room.
     pub(crate) fn apply(&self, frame: &mut Frame) -> bool {
-        pop(frame, self.pops) && self.pushes.push(frame)
+        let room = usize::from(self.pushes.count.saturating_sub(self.pops)) * TAG_LEN;
+        frame.headroom() >= room && pop(frame, self.pops) && self.pushes.push(frame)
     }
 }
 

@@ -13,12 +13,11 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     send(env, interface, frame)
 }
 
-/// The node's work, when the interface is known.
+/// The node's work, when the interface is known. What it drops it leaves as it was, since a fused node is asked again.
 #[inline]
 pub(super) fn send(env: &mut Env<'_>, interface: &Interface, frame: &mut Frame) -> Next {
     let on = frame.meta.tx;
-    let switched = std::mem::take(&mut frame.meta.switched);
-    if switched
+    if frame.meta.switched
         && let Some(rewrite) = &interface.tag_rewrite
         && !rewrite.1.apply(frame)
     {
@@ -38,27 +37,31 @@ pub(super) fn send(env: &mut Env<'_>, interface: &Interface, frame: &mut Frame) 
             frame.meta.local = false;
             env.turn(frame, NodeId::L2Input)
         }
-        InterfaceKind::Sub { parent } => {
-            if !switched && !interface.tags.is_some_and(|tags| tags.push(frame)) {
-                return Next::Drop(DropReason::VlanRewrite);
-            }
-            env.count(on, Counted::Tx, frame.len());
-            return send_by_parent(env, parent, frame);
-        }
+        InterfaceKind::Sub { parent } => return send_by_parent(env, interface, parent, frame),
         InterfaceKind::Loopback { .. } | InterfaceKind::Local => {
             return Next::Drop(DropReason::LoopbackTx);
         }
     };
+    frame.meta.switched = false;
     env.count(on, Counted::Tx, frame.len());
     next
 }
 
 /// A sub-interface has no sub-interfaces, so this goes no deeper.
 #[inline(never)]
-fn send_by_parent(env: &mut Env<'_>, parent: SwIfIndex, frame: &mut Frame) -> Next {
-    frame.meta.tx = parent;
-    match env.interface(parent) {
-        Some(above) if above.admin_up => send(env, above, frame),
-        Some(_) | None => Next::Drop(DropReason::InterfaceDown),
+fn send_by_parent(
+    env: &mut Env<'_>,
+    interface: &Interface,
+    parent: SwIfIndex,
+    frame: &mut Frame,
+) -> Next {
+    let Some(above) = env.interface(parent).filter(|above| above.admin_up) else {
+        return Next::Drop(DropReason::InterfaceDown);
+    };
+    if !frame.meta.switched && !interface.tags.is_some_and(|tags| tags.push(frame)) {
+        return Next::Drop(DropReason::VlanRewrite);
     }
+    env.count(frame.meta.tx, Counted::Tx, frame.len());
+    (frame.meta.tx, frame.meta.switched) = (parent, false);
+    send(env, above, frame)
 }
