@@ -84,11 +84,29 @@ pub(crate) struct Dataplane {
 
 impl Dataplane {
     pub(crate) fn start(engine: &Engine, place: Place) -> anyhow::Result<Self> {
-        Self::start_under(&[], engine, place)
+        Self::start_with(None, &[], engine, place)
+    }
+
+    /// Starts it in a network namespace.
+    pub(crate) fn start_in(
+        namespace: &Namespace,
+        engine: &Engine,
+        place: Place,
+    ) -> anyhow::Result<Self> {
+        Self::start_with(Some(&namespace.name), &[], engine, place)
     }
 
     /// Starts it as an argument of another command, such as a profiler.
     pub(crate) fn start_under(
+        under: &[String],
+        engine: &Engine,
+        place: Place,
+    ) -> anyhow::Result<Self> {
+        Self::start_with(None, under, engine, place)
+    }
+
+    fn start_with(
+        namespace: Option<&str>,
         under: &[String],
         engine: &Engine,
         place: Place,
@@ -99,9 +117,9 @@ impl Dataplane {
         let mut command = match engine {
             Engine::Weft(program) => {
                 let mut command = match under {
-                    [] => place.command(None, program),
+                    [] => place.command(namespace, program),
                     [profiler, arguments @ ..] => {
-                        let mut command = place.command(None, profiler);
+                        let mut command = place.command(namespace, profiler);
                         command.args(arguments).arg(program);
                         command
                     }
@@ -113,7 +131,7 @@ impl Dataplane {
                 command
             }
             Engine::Vpp(prefix) => {
-                let mut command = place.command(None, prefix.join("bin/vpp"));
+                let mut command = place.command(namespace, prefix.join("bin/vpp"));
                 command
                     .arg("-c")
                     .arg(startup(dir.path(), &socket, place.core.unwrap_or(0))?);

@@ -34,10 +34,10 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     {
         return next;
     }
-    if !frame.meta.local {
-        if let Some(header) = frame.l3_start_mut::<{ ipv4::HEADER_LEN }>() {
-            ipv4::decrement_ttl(header);
-        }
+    if !frame.meta.local
+        && let Some(header) = frame.l3_start_mut::<{ ipv4::HEADER_LEN }>()
+    {
+        ipv4::decrement_ttl(header);
     }
     let next = rewrite::apply(frame, out, adjacency, with, Family::V4);
     if next != Next::To(NodeId::InterfaceOutput) {

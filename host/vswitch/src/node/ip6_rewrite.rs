@@ -31,10 +31,10 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     {
         return next;
     }
-    if !frame.meta.local {
-        if let Some(header) = frame.l3_start_mut::<{ ipv6::HEADER_LEN }>() {
-            ipv6::decrement_hop_limit(header);
-        }
+    if !frame.meta.local
+        && let Some(header) = frame.l3_start_mut::<{ ipv6::HEADER_LEN }>()
+    {
+        ipv6::decrement_hop_limit(header);
     }
     let next = rewrite::apply(frame, out, adjacency, with, Family::V6);
     if next != Next::To(NodeId::InterfaceOutput) {

@@ -1,4 +1,6 @@
-//! One TCP stream between two pods of one node.
+//! One TCP stream between two pods, of one node and of two.
+
+mod two_nodes;
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -14,14 +16,16 @@ use crate::report::{Better, CaseReport, Metric, Skip};
 use crate::sandbox::{Namespace, ip, is_inside};
 
 const KERNEL: &str = "kernel veth + bridge";
+const KERNEL_VXLAN: &str = "kernel VXLAN + bridge";
 const MTU: u32 = 1450;
 const MTU_TEXT: &str = "1450";
 
 pub(super) fn run(setting: &Setting) -> CaseReport {
     let mut report = CaseReport {
-        title: "TCP from pod to pod on one node".into(),
+        title: "TCP from pod to pod".into(),
         method: vec![
             "iperf3, one stream, client on core 0, server on core 1, MTU 1450 on both sides, rate at the receiver. Fresh namespaces and interfaces for each sample.".into(),
+            "Two nodes: a dataplane per node, VXLAN over a veth pair of MTU 1500; the kernel's peer is its VXLAN device in a bridge per node.".into(),
             "weft-vswitch has one worker that may run on any core; the kernel does its part in the sender's context. On two cores three busy threads share two processors, which the kernel's path does not need; on a busy machine the third thread is also a third share of it, so that a ratio from there flatters weft-vswitch.".into(),
         ],
         ..CaseReport::default()
@@ -39,7 +43,7 @@ pub(super) fn run(setting: &Setting) -> CaseReport {
             .push(Skip::new("the case", "it needs network namespaces"));
         return report;
     }
-    let mut contenders = Vec::new();
+    let (mut contenders, mut across) = (Vec::new(), Vec::new());
     if let Some(program) = setting
         .programs
         .get("vswitch-io", "weft-vswitch", &mut report.skipped)
@@ -53,15 +57,24 @@ pub(super) fn run(setting: &Setting) -> CaseReport {
             let sample = move || Ok(vec![ours(setting, &engine, routed)?]);
             contenders.push(Contender::new(name, sample).against(KERNEL, 0.7));
         }
+        let sample = move || Ok(vec![two_nodes::ours(setting, &engine)?]);
+        across.push(Contender::new("weft-vswitch", sample).against(KERNEL_VXLAN, 0.7));
     }
     contenders.push(Contender::new(KERNEL, || Ok(vec![kernel(setting)?])));
-    let metric = Metric::new("one stream", "Gbit/s", Better::Higher);
-    report.groups = interleave(
-        setting.run.rounds,
-        &[metric],
-        contenders,
-        &mut report.skipped,
-    );
+    across.push(Contender::new(KERNEL_VXLAN, || {
+        Ok(vec![two_nodes::kernel(setting)?])
+    }));
+    let one = Metric::new("one node, one stream", "Gbit/s", Better::Higher);
+    let two = Metric::new("two nodes, one stream", "Gbit/s", Better::Higher);
+    for (metric, contenders) in [(one, contenders), (two, across)] {
+        let groups = interleave(
+            setting.run.rounds,
+            &[metric],
+            contenders,
+            &mut report.skipped,
+        );
+        report.groups.extend(groups);
+    }
     report
 }
 
