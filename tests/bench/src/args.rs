@@ -90,9 +90,9 @@ pub(crate) enum Case {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Part {
     #[command(hide = true)]
-    MemifEnd(EndArguments),
+    End(EndArguments),
     #[command(hide = true)]
-    MemifPump(PumpArguments),
+    Pump(PumpArguments),
     #[command(hide = true)]
-    MemifProbe(ProbeArguments),
+    Probe(ProbeArguments),
 }

@@ -31,9 +31,9 @@ pub(crate) struct Setting {
 pub(crate) fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     match &arguments.part {
-        Some(Part::MemifEnd(end)) => crate::memif::end(end)?,
-        Some(Part::MemifPump(pump)) => crate::pump::pump(pump)?,
-        Some(Part::MemifProbe(probe)) => crate::pump::probe(probe)?,
+        Some(Part::End(end)) => crate::memif::end(end)?,
+        Some(Part::Pump(pump)) => crate::pump::pump(pump)?,
+        Some(Part::Probe(probe)) => crate::pump::probe(probe)?,
         None => run(arguments.run)?,
     }
     Ok(ExitCode::SUCCESS)

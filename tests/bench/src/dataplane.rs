@@ -238,25 +238,7 @@ impl Dataplane {
                 (interfaces[1], Side::RIGHT)
             };
             let network = Ipv4Addr::from_bits(NETWORKS + (n << 8));
-            let path = FibPath {
-                sw_if_index: on.0,
-                weight: 1,
-                proto: FibPathNhProto::Ip4,
-                nh: FibPathNh {
-                    address: AddressUnion::from(IpAddr::from(side.host4())),
-                    ..FibPathNh::default()
-                },
-                ..FibPath::default()
-            };
-            IpRouteAddDel {
-                is_add: true,
-                is_multipath: false,
-                route: IpRoute {
-                    prefix: Prefix::new(network.into(), 24),
-                    paths: vec![path],
-                    ..IpRoute::default()
-                },
-            }
+            through(Prefix::new(network.into(), 24), on, &side)
         };
         // Requests wait for answers; many at a time keep the dataplane busy.
         let all = (0..AT_A_TIME).map(|first| {
@@ -271,6 +253,18 @@ impl Dataplane {
         for task in all.collect::<Vec<_>>() {
             self.runtime.block_on(task)??;
         }
+        Ok(())
+    }
+
+    /// Adds a route through the host of a side.
+    pub(crate) fn add_route(
+        &self,
+        network: IpAddr,
+        len: u8,
+        on: InterfaceIndex,
+        side: &Side,
+    ) -> anyhow::Result<()> {
+        self.ask(&through(Prefix::new(network, len), on, side))?;
         Ok(())
     }
 
@@ -372,6 +366,28 @@ impl Dataplane {
 
     pub(crate) fn ask<M: Request>(&self, message: &M) -> anyhow::Result<M::Reply> {
         Ok(self.runtime.block_on(self.api.request(message))?)
+    }
+}
+
+fn through(prefix: Prefix, on: InterfaceIndex, side: &Side) -> IpRouteAddDel {
+    let path = FibPath {
+        sw_if_index: on.0,
+        weight: 1,
+        proto: FibPathNhProto::Ip4,
+        nh: FibPathNh {
+            address: AddressUnion::from(IpAddr::from(side.host4())),
+            ..FibPathNh::default()
+        },
+        ..FibPath::default()
+    };
+    IpRouteAddDel {
+        is_add: true,
+        is_multipath: false,
+        route: IpRoute {
+            prefix,
+            paths: vec![path],
+            ..IpRoute::default()
+        },
     }
 }
 

@@ -18,6 +18,14 @@ const VXLAN_PORT: u16 = 4789;
 /// First network of the routes: 16.0.0.0/24, then one /24 after the other.
 pub(crate) const NETWORKS: u32 = 16 << 24;
 
+/// Networks of clients behind the left host.
+pub(crate) const CLIENTS: Ipv4Addr = Ipv4Addr::new(172, 16, 0, 0);
+pub(crate) const CLIENTS_LEN: u8 = 12;
+/// Virtual address of a service, and the port of it and of its back-end.
+pub(crate) const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
+pub(crate) const SERVICE_PORT: u16 = 9;
+const CLIENT_PORT: u16 = 1024;
+
 /// Which frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Traffic {
@@ -27,6 +35,8 @@ pub(crate) enum Traffic {
     Ip6,
     /// UDP over IPv4 from the left, VXLAN from the right
     Tunnel,
+    /// UDP from clients behind the left host to a service, and answers of its back-end, the right host
+    Service,
 }
 
 impl Traffic {
@@ -35,6 +45,7 @@ impl Traffic {
             Self::Ip4 => "ip4",
             Self::Ip6 => "ip6",
             Self::Tunnel => "tunnel",
+            Self::Service => "service",
         }
     }
 }
@@ -118,13 +129,15 @@ pub(crate) struct Generator {
     spread: Option<Spread>,
 }
 
-/// Destinations in routed networks, in no order.
+/// An address that changes from frame to frame, in no order.
 struct Spread {
-    networks: u32,
-    /// Networks behind the other side have even or odd numbers.
-    parity: u32,
+    /// Where it is in the frame.
+    at: usize,
+    count: u32,
+    /// Networks behind the other side have even or odd numbers; clients have all.
+    parity: Option<u32>,
     state: u32,
-    /// Sum of the IP header without destination and checksum.
+    /// Sum of the IP header without that address and checksum.
     sum: u32,
 }
 
@@ -142,18 +155,29 @@ impl Generator {
                 Traffic::Ip6 => frame6(*size, side),
                 Traffic::Tunnel if side.subnet == Side::LEFT.subnet => frame4(*size, side),
                 Traffic::Tunnel => tunnelled(*size, side),
+                Traffic::Service if side.subnet == Side::LEFT.subnet => {
+                    datagram4(*size, side, (CLIENTS, SERVICE), (CLIENT_PORT, SERVICE_PORT))
+                }
+                Traffic::Service => {
+                    let ends = (side.host4(), CLIENTS);
+                    datagram4(*size, side, ends, (SERVICE_PORT, CLIENT_PORT))
+                }
             })
             .collect();
+        let is_left = side.subnet == Side::LEFT.subnet;
+        let is_service = traffic == Traffic::Service;
+        // Clients are sources on the left and destinations on the right.
+        let at = ETHERNET + if is_service && is_left { 12 } else { 16 };
         let spread = (networks > 0).then(|| Spread {
-            networks,
-            parity: u32::from(side.subnet & 1),
+            at,
+            count: networks,
+            parity: (!is_service).then_some(u32::from(side.subnet & 1)),
             state: 0x9e37_79b9 ^ u32::from(side.subnet),
             sum: frames.first().map_or(0, |frame| {
-                let mut header = [0; IP4];
-                header.copy_from_slice(&frame[ETHERNET..ETHERNET + IP4]);
-                header[10..12].fill(0);
-                header[16..].fill(0);
-                sum(&header)
+                let mut frame = frame.clone();
+                frame[at..at + 4].fill(0);
+                frame[ETHERNET + 10..ETHERNET + 12].fill(0);
+                sum(&frame[ETHERNET..ETHERNET + IP4])
             }),
         });
         Self {
@@ -181,11 +205,14 @@ impl Spread {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 17;
         self.state ^= self.state << 5;
-        let wide = u64::from(self.state) * u64::from(self.networks) >> 32;
-        let n = u32::try_from(wide).unwrap_or(0) & !1 | self.parity;
-        let dst = NETWORKS + (n << 8) + 5;
-        let total = self.sum + (dst >> 16) + (dst & 0xffff);
-        frame[ETHERNET + 16..ETHERNET + IP4].copy_from_slice(&dst.to_be_bytes());
+        let wide = (u64::from(self.state) * u64::from(self.count)) >> 32;
+        let n = u32::try_from(wide).unwrap_or(0);
+        let address = match self.parity {
+            Some(parity) => NETWORKS + (((n & !1) | parity) << 8) + 5,
+            None => CLIENTS.to_bits() + n,
+        };
+        let total = self.sum + (address >> 16) + (address & 0xffff);
+        frame[self.at..self.at + 4].copy_from_slice(&address.to_be_bytes());
         let check = (!fold(total)).to_be_bytes();
         frame[ETHERNET + 10..ETHERNET + 12].copy_from_slice(&check);
     }
@@ -193,11 +220,20 @@ impl Spread {
 
 /// A UDP frame from the host of one side to that of the other, through the gateway.
 pub(crate) fn frame4(size: usize, side: &Side) -> Vec<u8> {
-    let size = size.clamp(ETHERNET + IP4 + UDP, FRAME_MAX);
     let far = Ipv4Addr::new(10, side.far_subnet, 0, 2);
-    let payload = udp(1024, 9, size - ETHERNET - IP4);
+    datagram4(size, side, (side.host4(), far), (1024, 9))
+}
+
+fn datagram4(
+    size: usize,
+    side: &Side,
+    (src, dst): (Ipv4Addr, Ipv4Addr),
+    (src_port, dst_port): (u16, u16),
+) -> Vec<u8> {
+    let size = size.clamp(ETHERNET + IP4 + UDP, FRAME_MAX);
+    let payload = udp(src_port, dst_port, size - ETHERNET - IP4);
     let mut frame = link(side.gateway_mac, side.host_mac, [8, 0]);
-    frame.extend(ip4(side.host4(), far, payload.len()));
+    frame.extend(ip4(src, dst, payload.len()));
     frame.extend(payload);
     frame
 }

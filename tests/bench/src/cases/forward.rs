@@ -1,8 +1,10 @@
 //! Frames from memif to memif through one worker of a dataplane. What is measured is in one file per [`Scenario`].
 
+mod cnat;
 mod cross_connect;
 mod ip4;
 mod ip6;
+mod npol;
 mod vxlan;
 
 use std::cell::RefCell;
@@ -31,8 +33,12 @@ pub(super) struct Scenario {
     /// Most samples of each contender, where setting it up takes long.
     rounds_max: usize,
     /// Sets both memifs up.
-    configure: fn(&Dataplane, [InterfaceIndex; 2]) -> anyhow::Result<()>,
+    configure: Configure,
+    /// What weft-vswitch is measured against instead of VPP: itself, under a name and set up otherwise.
+    plain: Option<(&'static str, Configure)>,
 }
+
+type Configure = fn(&Dataplane, [InterfaceIndex; 2]) -> anyhow::Result<()>;
 
 const ALL_SIZES: &[Size] = &[Size::Bytes(64), Size::Imix, Size::Bytes(1500)];
 const SMALL: &[Size] = &[Size::Bytes(64)];
@@ -42,6 +48,7 @@ fn scenarios() -> Vec<Scenario> {
     let mut all = vec![cross_connect::SCENARIO];
     all.extend(ip4::SCENARIOS);
     all.extend([ip6::SCENARIO, vxlan::SCENARIO]);
+    all.extend([npol::SCENARIO, cnat::SCENARIO]);
     all
 }
 
@@ -77,29 +84,35 @@ fn measure(
     report: &mut CaseReport,
 ) {
     let held_back = RefCell::new(Vec::new());
-    let contender = |engine: &Engine| {
+    let contender = |engine: &Engine, name: &'static str, configure: Configure| {
         let (engine, held_back) = (engine.clone(), &held_back);
-        let name = engine.name();
         let sample = move || {
-            let counted = one_sample(setting, &engine, scenario, size)?;
+            let counted = one_sample(setting, &engine, scenario, size, configure)?;
             if matches!(engine, Engine::Weft(_)) {
                 held_back.borrow_mut().push(counted.held_back);
             }
             Ok(vec![counted.mpps()])
         };
-        let contender = Contender::new(name, sample);
-        if name == VPP {
-            contender
-        } else {
-            contender.against(VPP, scenario.bar)
-        }
+        Contender::new(name, sample)
     };
+    let mut contenders = Vec::new();
+    for engine in engines {
+        let own = contender(engine, engine.name(), scenario.configure);
+        match (engine, scenario.plain) {
+            (Engine::Weft(_), Some((plain, configure))) => {
+                contenders.push(own.against(plain, scenario.bar));
+                contenders.push(contender(engine, plain, configure));
+            }
+            (Engine::Weft(_), None) => contenders.push(own.against(VPP, scenario.bar)),
+            (Engine::Vpp(_), _) => contenders.push(own),
+        }
+    }
     let label = format!("{}, {}", scenario.name, size.name());
     let metric = Metric::new(label, "Mpps", Better::Higher);
     let groups = interleave(
         setting.run.rounds.min(scenario.rounds_max),
         std::slice::from_ref(&metric),
-        engines.iter().map(contender).collect(),
+        contenders,
         &mut report.skipped,
     );
     report.groups.extend(groups);
@@ -116,11 +129,12 @@ fn one_sample(
     engine: &Engine,
     scenario: &Scenario,
     size: Size,
+    configure: Configure,
 ) -> anyhow::Result<Counted> {
     let dataplane = Dataplane::start(engine, Place::core(1))?;
-    (scenario.configure)(&dataplane, dataplane.memifs()?)?;
+    configure(&dataplane, dataplane.memifs()?)?;
     let mut pump = Place::core(0).command(None, &setting.own);
-    pump.arg("memif-pump")
+    pump.arg("pump")
         .arg("--socket")
         .arg(dataplane.memif_socket());
     pump.args(["--size", &size.argument().to_string()]);

@@ -68,7 +68,7 @@ fn one_sample(setting: &Setting, engine: &Engine) -> anyhow::Result<Vec<f64>> {
     dataplane.cross_connect(memifs)?;
     let mut probe = Place::core(0).command(None, &setting.own);
     probe
-        .arg("memif-probe")
+        .arg("probe")
         .arg("--socket")
         .arg(dataplane.memif_socket());
     probe.args(["--count", &PROBES.to_string()]);

@@ -116,7 +116,7 @@ fn through_worker(
     let mut dataplane = Dataplane::start_under(&under, engine, Place::core(1))?;
     configure(&dataplane, dataplane.memifs()?)?;
     let mut pump = Place::core(0).command(None, &setting.own);
-    pump.arg("memif-pump")
+    pump.arg("pump")
         .arg("--socket")
         .arg(dataplane.memif_socket());
     pump.args(["--seconds", "0.5", "--traffic", traffic.name()]);

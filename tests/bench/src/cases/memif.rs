@@ -103,14 +103,7 @@ fn one_sample(
             let _sender = Sender::start(setting, size, sender, &socket)?;
             let mut command = Place::core(RECEIVER).command(None, &setting.own);
             command
-                .args([
-                    "memif-end",
-                    "--role",
-                    "server",
-                    "--job",
-                    job.name(),
-                    "--socket",
-                ])
+                .args(["end", "--role", "server", "--job", job.name(), "--socket"])
                 .arg(&socket);
             command.args(["--seconds", &setting.run.seconds.to_string()]);
             let counted: Counted =
@@ -135,14 +128,7 @@ impl Sender {
             End::Ours(job) => {
                 let mut command = Place::core(SENDER).command(None, &setting.own);
                 command
-                    .args([
-                        "memif-end",
-                        "--role",
-                        "client",
-                        "--job",
-                        job.name(),
-                        "--socket",
-                    ])
+                    .args(["end", "--role", "client", "--job", job.name(), "--socket"])
                     .arg(socket);
                 command.args(["--size", &size.to_string()]);
                 Daemon::start(&mut command, &socket.with_extension("log")).map(Self::Ours)

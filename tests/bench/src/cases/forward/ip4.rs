@@ -13,6 +13,7 @@ pub(super) const SCENARIOS: [Scenario; 3] = [
         networks: 0,
         rounds_max: usize::MAX,
         configure: Dataplane::route,
+        plain: None,
     },
     Scenario {
         name: "IPv4, 10 000 routes",
@@ -25,6 +26,7 @@ pub(super) const SCENARIOS: [Scenario; 3] = [
             dataplane.route(memifs)?;
             dataplane.networks(memifs, 10_000)
         },
+        plain: None,
     },
     Scenario {
         name: "IPv4, 1 000 000 routes",
@@ -37,5 +39,6 @@ pub(super) const SCENARIOS: [Scenario; 3] = [
             dataplane.route(memifs)?;
             dataplane.networks(memifs, 1_000_000)
         },
+        plain: None,
     },
 ];

@@ -12,4 +12,5 @@ pub(super) const SCENARIO: Scenario = Scenario {
     networks: 0,
     rounds_max: usize::MAX,
     configure: Dataplane::tunnel,
+    plain: None,
 };
