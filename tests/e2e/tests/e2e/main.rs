@@ -7,4 +7,5 @@ mod chain;
 mod failure;
 mod lab;
 mod leftovers;
+mod rootless;
 mod runtime_containerd;
