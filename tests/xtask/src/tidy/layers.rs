@@ -66,7 +66,10 @@ const PURE: [(&str, &[&str]); 5] = [
         "render",
         &["ipnet", "model", "packet", "serde", "thiserror", "vpp-api"],
     ),
-    ("vswitch", &["ipnet", "packet", "thiserror", "vpp-api", "zerocopy"]),
+    (
+        "vswitch",
+        &["ipnet", "packet", "thiserror", "vpp-api", "zerocopy"],
+    ),
 ];
 
 /// Edges that the layers would allow and the design does not.
