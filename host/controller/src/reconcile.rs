@@ -42,20 +42,20 @@ fn remove_orphans(facts: &mut Facts, writes: &mut Vec<Write>) {
     rendered.retain(|name, _| {
         keep(
             chains.contains_key(name),
-            Key::RenderedChain(name.clone()),
+            &Key::RenderedChain(name.clone()),
             writes,
         )
     });
     status.retain(|name, _| {
         keep(
             chains.contains_key(name),
-            Key::ChainStatus(name.clone()),
+            &Key::ChainStatus(name.clone()),
             writes,
         )
     });
 }
 
-fn keep(wanted: bool, key: Key, writes: &mut Vec<Write>) -> bool {
+fn keep(wanted: bool, key: &Key, writes: &mut Vec<Write>) -> bool {
     if !wanted {
         writes.push(Write::Delete(key.to_string()));
     }

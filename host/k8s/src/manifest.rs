@@ -196,12 +196,11 @@ fn parse_document(at: Origin, text: &str) -> Result<Manifest, ManifestError> {
             field: "name",
         });
     };
-    let namespace = match &object {
-        Object::Namespace(_) => name.clone(),
-        _ => header
-            .metadata
-            .namespace
-            .unwrap_or_else(|| "default".to_owned()),
+    let namespace = if matches!(object, Object::Namespace(_)) {
+        name.clone()
+    } else {
+        let given = header.metadata.namespace;
+        given.unwrap_or_else(|| "default".to_owned())
     };
     match ObjectName::parse(&namespace, &name) {
         Ok(name) => Ok(Manifest {

@@ -1,6 +1,7 @@
 //! End-to-end tests, one module per feature: real programs in network namespaces, real packets.
 //!
 //! `cargo xtask test` builds the programs first; run alone, these tests use what was built last.
+#![expect(clippy::unwrap_used, reason = "the helpers below serve tests only")]
 
 mod bad_input;
 mod chain;
