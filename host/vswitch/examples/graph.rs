@@ -1,6 +1,7 @@
 //! Runs packets through the graph in memory, for profilers that count instructions: `graph <path> <batches> [routes]`.
 //!
-//! Paths are `l2`, `ip4`, `ip6`, `vxlan-encap` and `vxlan-decap`. What two runs with different numbers of batches differ
+//! Paths are `l2`, `ip4`, `ip6`, `npol`, `vxlan-encap` and `vxlan-decap`; `npol` is `ip4` with policies of 100 rules on both
+//! interfaces, of which the last one matches by a set of 10000, and one flow per route. What two runs with different numbers of batches differ
 //! by is the cost of the packets alone. Build with `-C symbol-mangling-version=v0` to see nodes by name.
 #![expect(clippy::print_stdout, reason = "the result is the output")]
 
@@ -9,8 +10,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Instant;
 
 use packet::{MacAddr, ethernet, ipv4, ipv6, proto, udp, vxlan};
+use vswitch::acl::PortRange;
 use vswitch::interface::DeviceSpec;
 use vswitch::neighbor::NeighborFlags;
+use vswitch::npol::{
+    Criterion, Entry, InterfacePolicies, IpSetKind, Member, Policy, PolicyDefault, RuleAction,
+    RuleSpec,
+};
 use vswitch::route::{PathKind, RoutePath};
 use vswitch::tunnel::VxlanSpec;
 use vswitch::{
@@ -35,6 +41,10 @@ fn main() -> Result<(), Failure> {
         "l2" => setup.l2()?,
         "ip4" => setup.ip(Family::V4, routes)?,
         "ip6" => setup.ip(Family::V6, routes)?,
+        "npol" => {
+            setup.guard()?;
+            setup.ip(Family::V4, routes)?
+        }
         "vxlan-encap" => setup.vxlan_encap()?,
         "vxlan-decap" => setup.vxlan_decap()?,
         other => return Err(format!("`{other}` is no path").into()),
@@ -113,6 +123,54 @@ impl Setup {
         Ok(order
             .map(|n| frame(self.left_mac, destination(family, n)))
             .collect())
+    }
+
+    /// Policies that the packets of [`Setup::ip`] pass, after 99 rules that name other ports and the same set.
+    fn guard(&mut self) -> Result<(), Failure> {
+        let dp = &mut self.dp;
+        let set = dp.npol_ipset_create(IpSetKind::Net)?;
+        let own = Prefix::new(Ipv4Addr::new(10, 1, 0, 0).into(), 16)?;
+        let others = (0..9_999u32).map(|n| Ipv4Addr::from_bits((172 << 24) + (n << 8)).into());
+        let members = others.map(|addr| Prefix { addr, len: 24 }).chain([own]);
+        dp.npol_ipset_add_del_members(set, true, members.map(|net| Ok(Member::Net(net))))?;
+        let mut rules = Vec::new();
+        for n in 0..100 {
+            let port = if n == 99 { PORTS.1 } else { 1000 + n };
+            let entry = |is_src, criterion| Entry {
+                is_src,
+                is_not: false,
+                criterion,
+            };
+            let range = PortRange {
+                first: port,
+                last: port,
+            };
+            let spec = RuleSpec {
+                action: RuleAction::Allow,
+                filters: Vec::new(),
+                entries: vec![
+                    entry(true, Criterion::IpSet(set)),
+                    entry(false, Criterion::Ports(range)),
+                ],
+            };
+            rules.push(dp.npol_rule_update(None, spec)?);
+        }
+        let policy = Policy {
+            rx: rules.clone(),
+            tx: rules,
+        };
+        let policy = dp.npol_policy_update(None, policy)?;
+        let policies = InterfacePolicies {
+            rx: vec![policy],
+            tx: vec![policy],
+            policy_default_rx: PolicyDefault::Deny,
+            policy_default_tx: PolicyDefault::Deny,
+            ..InterfacePolicies::default()
+        };
+        for on in [self.left, self.right] {
+            dp.npol_configure_policies(on, policies.clone())?;
+        }
+        Ok(())
     }
 
     fn tunnel(&mut self) -> Result<SwIfIndex, Failure> {

@@ -114,6 +114,20 @@ fn guarded(dp: &mut Dataplane) -> (SwIfIndex, SwIfIndex) {
     (guarded, listed)
 }
 
+/// Fills a batch with copies of a frame, each from another source port.
+fn receive(batch: &mut Batch, rx: SwIfIndex, bytes: &mut [u8], round: usize) {
+    let tail = Tail {
+        slot: 1,
+        offset: 0,
+        len: 900,
+    };
+    for port in (0u16..).skip(round * BATCH_MAX).take(BATCH_MAX) {
+        bytes[34..36].copy_from_slice(&port.to_be_bytes());
+        let pushed = batch.push(rx, bytes, Some(tail), Offload::default());
+        assert!(pushed.is_ok());
+    }
+}
+
 /// Alone in this binary: another test's allocations would be counted too.
 #[test]
 fn a_warm_worker_allocates_nothing() {
@@ -164,22 +178,7 @@ fn a_warm_worker_allocates_nothing() {
             if round == 1 {
                 before = ALLOCATIONS.load(Ordering::Relaxed);
             }
-            for n in 0..BATCH_MAX {
-                let port = (round * BATCH_MAX + n) as u16;
-                bytes[34..36].copy_from_slice(&port.to_be_bytes());
-                batch
-                    .push(
-                        rx,
-                        &bytes,
-                        Some(Tail {
-                            slot: 1,
-                            offset: 0,
-                            len: 900,
-                        }),
-                        Offload::default(),
-                    )
-                    .unwrap();
-            }
+            receive(&mut batch, rx, &mut bytes, round);
             worker.run(
                 &tables,
                 &mut batch,

@@ -60,10 +60,10 @@ fn rule(action: RuleAction, filters: &[(FilterKind, u32, bool)], entries: &[Entr
 
 fn sets(all: Vec<(IpSetKind, Vec<Member>)>) -> PVec<Arc<IpSet>> {
     let mut sets = PVec::default();
-    for (id, (kind, members)) in all.into_iter().enumerate() {
+    for (id, (kind, members)) in (0..).zip(all) {
         let mut set = IpSet::new(kind);
         members.into_iter().for_each(|m| set.set(m, true).unwrap());
-        sets.set(id as u32, Arc::new(set));
+        sets.set(id, Arc::new(set));
     }
     sets
 }

@@ -187,7 +187,7 @@ proptest! {
         table.for_each(at(now), |key, value| {
             assert!(all.insert(key[0], value[0]).is_none());
         });
-        let want = model.iter().filter_map(|(k, _)| Some((*k, live(&model, *k, now)?)));
+        let want = model.keys().filter_map(|k| Some((*k, live(&model, *k, now)?)));
         prop_assert_eq!(all, want.collect::<BTreeMap<_, _>>());
     }
 
@@ -215,6 +215,31 @@ fn now_of(secs: u64) -> Nanos {
     at(secs)
 }
 
+/// Adds one to a value or removes it, and gives what was added and what was removed. Each value is its own
+/// check, so a torn one shows.
+fn count_or_remove(
+    table: &FlowTable<2, 2>,
+    key: [u64; 2],
+    remove: bool,
+) -> Result<(u64, u64), Refused> {
+    let there = table.change(&key, at(1), |there| {
+        let sum = there.map_or(0, |[sum, check]| {
+            assert_eq!(check, !sum, "torn");
+            sum
+        });
+        if remove {
+            Change::Remove
+        } else {
+            Change::Set([sum + 1, !(sum + 1)], MINUTE)
+        }
+    })?;
+    Ok(if remove {
+        (0, there.map_or(0, |[sum, _]| sum))
+    } else {
+        (1, 0)
+    })
+}
+
 /// Keys that share buckets, so that threads meet: the table has 24 entries in 4 buckets.
 #[test]
 fn threads_neither_tear_nor_lose_nor_double_what_they_share() {
@@ -231,25 +256,10 @@ fn threads_neither_tear_nor_lose_nor_double_what_they_share() {
                     for _ in 0..ROUNDS {
                         dice = dice.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
                         let key = [(dice >> 40) % 24, 5];
-                        let remove = (dice >> 20) % 8 == 0;
-                        // Each value is its own check, so a torn one shows.
-                        let done = table.change(&key, at(1), |there| {
-                            let sum = there.map_or(0, |[sum, check]| {
-                                assert_eq!(check, !sum, "torn");
-                                sum
-                            });
-                            if remove {
-                                Change::Remove
-                            } else {
-                                Change::Set([sum + 1, !(sum + 1)], MINUTE)
-                            }
-                        });
-                        match done {
-                            Ok(there) if remove => {
-                                removed.fetch_add(there.map_or(0, |t| t[0]), Ordering::Relaxed);
-                            }
-                            Ok(_) => {
-                                increments.fetch_add(1, Ordering::Relaxed);
+                        match count_or_remove(table, key, (dice >> 20) % 8 == 0) {
+                            Ok((more, less)) => {
+                                increments.fetch_add(more, Ordering::Relaxed);
+                                removed.fetch_add(less, Ordering::Relaxed);
                             }
                             Err(refused) => assert_eq!(refused, Refused::Busy),
                         }
