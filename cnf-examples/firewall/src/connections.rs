@@ -4,10 +4,9 @@
 //! one that has been silent longest makes room, and the eviction is counted under its reason. Nobody can make
 //! the table grow or slow down; flooding it makes old flows ask the rules again.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use weft_sdk::packet::flow::FlowKey;
 use weft_sdk::prelude::*;
 
@@ -50,16 +49,12 @@ struct Counts {
     displaced: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Connection {
-    key: FlowKey,
-    last: Nanos,
-    closing: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Connection {
+    pub(crate) key: FlowKey,
+    pub(crate) last: Nanos,
+    pub(crate) closing: bool,
 }
-
-/// A connection on its way to a successor.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Saved(IpAddr, IpAddr, u8, u16, u16, u64, bool);
 
 impl Connections {
     pub(crate) fn new(config: &ConnectionsConfig) -> Result<Self, Fault> {
@@ -116,42 +111,17 @@ impl Connections {
         ]
     }
 
-    pub(crate) fn save(&self) -> Vec<Saved> {
-        let save = |flow: &Connection| {
-            let FlowKey {
-                src,
-                dst,
-                protocol,
-                src_port,
-                dst_port,
-            } = flow.key;
-            Saved(
-                src,
-                dst,
-                protocol,
-                src_port,
-                dst_port,
-                flow.last.0,
-                flow.closing,
-            )
-        };
-        self.places.iter().flatten().map(save).collect()
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
+        self.places.iter().flatten()
     }
 
-    pub(crate) fn adopt(&mut self, saved: Saved) {
-        let Saved(src, dst, protocol, src_port, dst_port, last, closing) = saved;
-        let key = FlowKey {
-            src,
-            dst,
-            protocol,
-            src_port,
-            dst_port,
-        };
-        self.insert(Connection {
-            key,
-            last: Nanos(last),
-            closing,
-        });
+    /// Takes over a predecessor's flow, unless its set is full of younger ones.
+    pub(crate) fn adopt(&mut self, saved: Connection) {
+        let set = self.set(&saved.key);
+        let older = |place: &Option<Connection>| place.is_none_or(|flow| flow.last < saved.last);
+        if set.iter().any(older) {
+            self.insert(saved);
+        }
     }
 
     fn insert(&mut self, new: Connection) {

@@ -15,15 +15,15 @@
 
 mod connections;
 mod policy;
+mod state;
 
-use serde::{Deserialize, Serialize};
 use weft_sdk::packet::ethernet::{self, Ethernet};
 use weft_sdk::packet::flow::FlowKey;
 use weft_sdk::packet::tcp::{FIN, RST, Tcp};
 use weft_sdk::packet::{ipv4::Ipv4, proto};
 use weft_sdk::prelude::*;
 
-use crate::connections::{Connections, Saved};
+use crate::connections::Connections;
 use crate::policy::{Config, Decision, Policy};
 
 /// The function.
@@ -42,11 +42,6 @@ struct Counts {
     passed: u64,
     denied: u64,
     malformed: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct State {
-    connections: Vec<Saved>,
 }
 
 /// What a packet is to a firewall.
@@ -102,21 +97,12 @@ impl PacketFunction for Firewall {
             .collect()
     }
 
-    fn save(&self) -> Vec<u8> {
-        let state = State {
-            connections: self.connections.save(),
-        };
-        serde_json::to_vec(&state).unwrap_or_default()
+    fn save(&self, bytes_max: usize) -> Vec<u8> {
+        state::save(self.connections.iter().collect(), bytes_max)
     }
 
-    fn restore(&mut self, _from_version: &str, state: &[u8]) -> Result<(), Fault> {
-        let state: State = serde_json::from_slice(state)
-            .map_err(|error| Fault::new(FaultKind::Unsupported, error.to_string()))?;
-        state
-            .connections
-            .into_iter()
-            .for_each(|saved| self.connections.adopt(saved));
-        Ok(())
+    fn restore(&mut self, _from_version: &str, saved: &[u8]) -> Result<(), Fault> {
+        state::restore(saved, |flow| self.connections.adopt(flow))
     }
 }
 

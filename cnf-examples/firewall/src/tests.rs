@@ -193,9 +193,48 @@ fn a_successor_knows_the_flows_of_its_predecessor() {
     let mut old = firewall(WEB);
     assert!(passes(&mut old, 0, 5, request(1000, 80)));
     let mut new = firewall(WEB);
-    new.restore("0.1.0", &old.save()).expect("state fits");
+    new.restore("0.1.0", &old.save(1 << 20))
+        .expect("state fits");
     assert!(passes(&mut new, 1, 6, reply(80, 1000, ACK)));
     assert!(new.restore("0.1.0", b"nonsense").is_err());
+}
+
+#[test]
+fn a_successor_with_too_little_room_knows_the_youngest_flows() {
+    let mut old = firewall(WEB);
+    for (now, port) in [(5, 1000), (7, 1001), (6, 1002)] {
+        assert!(passes(&mut old, 0, now, request(port, 80)));
+    }
+    let state = old.save(50);
+    let mut new = firewall(WEB);
+    new.restore("0.1.0", &state).expect("state fits");
+    for (port, known) in [(1000, false), (1001, true), (1002, true)] {
+        assert_eq!(
+            passes(&mut new, 1, 8, reply(80, port, ACK)),
+            known,
+            "{port}"
+        );
+    }
+    // A smaller table keeps the youngest, in whatever order they come.
+    let size = config::parse(r#"{"max": 8}"#).expect("a size");
+    let mut small = Connections::new(&size).expect("a table");
+    for last in [9, 5, 8, 7, 1, 2, 3, 4, 6, 0, 10] {
+        let key = FlowKey {
+            src: IpAddr::from([10, 0, 0, last]),
+            dst: IpAddr::from([10, 1, 0, 1]),
+            protocol: 17,
+            src_port: 1,
+            dst_port: 2,
+        };
+        small.adopt(connections::Connection {
+            key,
+            last: Nanos(u64::from(last)),
+            closing: false,
+        });
+    }
+    let mut kept: Vec<u64> = small.iter().map(|flow| flow.last.0).collect();
+    kept.sort_unstable();
+    assert_eq!(kept, [3, 4, 5, 6, 7, 8, 9, 10]);
 }
 
 #[test]

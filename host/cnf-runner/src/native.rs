@@ -256,7 +256,7 @@ impl<F: PacketFunction + Send + 'static> Plane for NativePlane<F> {
 
     fn swap(&mut self, mut next: F) {
         if let Some(old) = &self.function
-            && let Err(fault) = next.restore(env!("CARGO_PKG_VERSION"), &old.save())
+            && let Err(fault) = next.restore(env!("CARGO_PKG_VERSION"), &old.save(usize::MAX))
         {
             tracing::warn!(%fault, "successor starts without its predecessor's state");
         }

@@ -15,7 +15,7 @@ use memif_rs::{
 };
 use sha2::{Digest, Sha256};
 use wasm_host::{
-    EngineSet, Grants, Limits, ModuleFault, PacketInstance, PacketModule, Setup, Window,
+    EngineSet, Grants, Limits, ModuleFault, PacketModule, PacketService, ServiceSetup, Window,
 };
 use weft_sdk::{Descriptor, Nanos, Port};
 
@@ -62,33 +62,10 @@ struct ModuleLoader {
     ports: Vec<Port>,
 }
 
-/// A component with the means to make it anew: an instance is dead after its first fault.
-pub(crate) struct Serving {
-    instance: Option<PacketInstance>,
-    module: PacketModule,
-    window: Window,
-    config: String,
-    ports: Vec<Port>,
-}
-
-impl Serving {
-    fn instantiate(&self) -> Result<PacketInstance, ModuleFault> {
-        let setup = Setup {
-            config: &self.config,
-            ports: &self.ports,
-            batch_max: u16::try_from(BATCH_MAX).unwrap_or(u16::MAX),
-            worker: 0,
-            workers: 1,
-            limits: Limits::default(),
-        };
-        self.module.instantiate(&self.window, &setup)
-    }
-}
-
 impl Loader for ModuleLoader {
-    type Next = Serving;
+    type Next = PacketService;
 
-    fn load(&self, module: Option<&Path>, config: &str) -> anyhow::Result<Loaded<Serving>> {
+    fn load(&self, module: Option<&Path>, config: &str) -> anyhow::Result<Loaded<PacketService>> {
         let path = module.context("no module path was given")?;
         let at = || format!("module `{}`", path.display());
         let len = std::fs::metadata(path).with_context(at)?.len();
@@ -101,21 +78,17 @@ impl Loader for ModuleLoader {
         let module =
             PacketModule::load(&self.engines, &bytes, &Grants::default()).with_context(at)?;
         let digest = hex(&Sha256::digest(&bytes));
-        let mut serving = Serving {
-            instance: None,
-            module,
-            window: self.window.clone(),
+        let setup = ServiceSetup {
             config: config.to_owned(),
             ports: self.ports.clone(),
+            batch_max: u16::try_from(BATCH_MAX).unwrap_or(u16::MAX),
+            limits: Limits::default(),
         };
-        let instance = serving.instantiate().with_context(at)?;
-        let name = instance.about().name.clone();
-        serving.instance = Some(instance);
-        Ok(Loaded {
-            next: serving,
-            name,
-            digest,
-        })
+        let next = PacketService::start(module, self.window.clone(), setup).with_context(at)?;
+        let name = next
+            .about()
+            .map_or_else(String::new, |about| about.name.clone());
+        Ok(Loaded { next, name, digest })
     }
 
     fn kind(&self) -> &'static str {
@@ -132,15 +105,13 @@ struct ModulePlane {
     arena: BufferArena,
     region: Arc<ArenaRegion>,
     links: Vec<Option<Link>>,
-    serving: Option<Serving>,
+    serving: Option<PacketService>,
     /// What a poll works on; kept to be allocated once.
     taken: Vec<BufferDesc>,
     table: Vec<Descriptor>,
     received: Vec<Descriptor>,
     out: Vec<Vec<BufferDesc>>,
     tick_due: Option<Nanos>,
-    faults: u64,
-    last_fault: String,
 }
 
 impl ModulePlane {
@@ -155,8 +126,6 @@ impl ModulePlane {
             received: Vec::with_capacity(BATCH_MAX),
             out: (0..ports).map(|_| Vec::with_capacity(BATCH_MAX)).collect(),
             tick_due: None,
-            faults: 0,
-            last_fault: String::new(),
         }
     }
 
@@ -195,42 +164,28 @@ impl ModulePlane {
     fn process(&mut self, now: Nanos, counters: &mut Counters) {
         self.received.clear();
         self.received.extend_from_slice(&self.table);
+        let lost = self.table.len() as u64;
         let Some(serving) = &mut self.serving else {
-            counters
-                .drops
-                .add(DropReason::Fault, self.table.len() as u64);
+            counters.drops.add(DropReason::Fault, lost);
             return;
         };
-        let Some(instance) = &mut serving.instance else {
-            counters
-                .drops
-                .add(DropReason::Fault, self.table.len() as u64);
-            serving.instance = serving.instantiate().ok();
-            return;
-        };
-        match instance.process(&mut self.table, now) {
+        match serving.process(&mut self.table, now) {
             Ok(report) => {
                 counters
                     .drops
                     .add(DropReason::BadVerdict, u64::from(report.bad_verdicts));
             }
             Err(fault) => {
-                counters
-                    .drops
-                    .add(DropReason::Fault, self.table.len() as u64);
-                self.fault(&fault);
+                counters.drops.add(DropReason::Fault, lost);
+                self.tell(&fault);
             }
         }
     }
 
-    fn fault(&mut self, fault: &ModuleFault) {
-        self.faults += 1;
-        self.last_fault = fault.to_string();
-        if self.faults.is_power_of_two() {
-            tracing::warn!(faults = self.faults, "module failed: {fault}");
-        }
-        if let Some(serving) = &mut self.serving {
-            serving.instance = serving.instantiate().ok();
+    fn tell(&self, fault: &ModuleFault) {
+        let faults = self.faults().0;
+        if faults.is_power_of_two() {
+            tracing::warn!(faults, "module failed: {fault}");
         }
     }
 
@@ -272,7 +227,7 @@ impl ModulePlane {
 }
 
 impl Plane for ModulePlane {
-    type Next = Serving;
+    type Next = PacketService;
 
     fn memory(&self) -> Memory {
         Memory::Arenas(vec![Arc::clone(&self.region)])
@@ -314,17 +269,12 @@ impl Plane for ModulePlane {
 
     fn tick(&mut self, now: Nanos) {
         let due = self.tick_due.is_some_and(|due| now >= due);
-        let Some(instance) = self
-            .serving
-            .as_mut()
-            .filter(|_| due)
-            .and_then(|s| s.instance.as_mut())
-        else {
+        let Some(serving) = self.serving.as_mut().filter(|_| due) else {
             return;
         };
-        let every = instance.tick_interval();
-        if let Err(fault) = instance.tick(now) {
-            self.fault(&fault);
+        let every = serving.tick_interval();
+        if let Err(fault) = serving.tick(now) {
+            self.tell(&fault);
         }
         self.tick_due = every.map(|every| after(now, every));
     }
@@ -367,28 +317,24 @@ impl Plane for ModulePlane {
             .collect()
     }
 
-    fn swap(&mut self, mut next: Serving) {
-        let old = self.serving.as_mut().and_then(|s| s.instance.as_mut());
-        if let (Some(old), Some(new)) = (old, &mut next.instance)
-            && let Err(fault) = hand_over(old, new)
-        {
-            tracing::warn!(%fault, "successor starts without its predecessor's state");
-            next.instance = next.instantiate().ok();
+    fn swap(&mut self, next: PacketService) {
+        let every = next.tick_interval();
+        match &mut self.serving {
+            Some(serving) => {
+                if let Err(fault) = serving.swap(next) {
+                    tracing::warn!(%fault, "successor starts without its predecessor's state");
+                }
+            }
+            None => self.serving = Some(next),
         }
-        let every = next
-            .instance
-            .as_ref()
-            .and_then(PacketInstance::tick_interval);
         self.tick_due = every.map(|_| Nanos(0));
-        self.serving = Some(next);
     }
 
     fn function_counters(&mut self) -> BTreeMap<String, u64> {
-        let instance = self.serving.as_mut().and_then(|s| s.instance.as_mut());
-        match instance.map(PacketInstance::counters) {
+        match self.serving.as_mut().map(PacketService::counters) {
             Some(Ok(counters)) => counters.into_iter().collect(),
             Some(Err(fault)) => {
-                self.fault(&fault);
+                self.tell(&fault);
                 BTreeMap::new()
             }
             None => BTreeMap::new(),
@@ -396,17 +342,13 @@ impl Plane for ModulePlane {
     }
 
     fn faults(&self) -> (u64, String) {
-        (self.faults, self.last_fault.clone())
+        let faults = self.serving.as_ref().map(PacketService::faults);
+        faults.map_or_else(Default::default, |(count, last)| (count, last.to_owned()))
     }
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
-}
-
-fn hand_over(old: &mut PacketInstance, new: &mut PacketInstance) -> Result<(), ModuleFault> {
-    let version = old.about().version.clone();
-    new.restore(&version, &old.save()?)
 }
 
 /// Gives a slot back that the arena knows to be ours.

@@ -21,6 +21,8 @@ pub struct Facts {
     pub status: BTreeMap<ObjectName, ChainStatus>,
     /// By chain, hop name and node.
     pub hop_states: BTreeMap<(ObjectName, String, NodeName), HopState>,
+    /// Pods that lost a hop because their links were down, with the container of that time. Not in the store.
+    pub(crate) left_down: BTreeMap<ObjectName, String>,
 }
 
 impl Facts {

@@ -55,7 +55,10 @@ impl Unready {
     }
 }
 
-/// Renders `chain` with the classifier's `rules`.
+/// Pods that steering picked, by hop name.
+pub type Picks = BTreeMap<String, ObjectName>;
+
+/// Renders `chain` with the classifier's `rules` and the pods that were picked for its hops.
 ///
 /// # Errors
 /// [`Unready`] says what is missing.
@@ -63,10 +66,11 @@ pub fn plan(
     chain: &ObjectName,
     spec: &ChainSpec,
     rules: &[FlowRule],
+    picks: &Picks,
     facts: &Facts,
 ) -> Result<RenderedChain, Unready> {
     let config = facts.config.as_ref().ok_or(Unready::NoConfig)?;
-    let hops = hops(chain, spec, facts)?;
+    let hops = hops(chain, spec, picks, facts)?;
     let bypassed = hops.iter().all(|hop| {
         let state = facts
             .hop_states
@@ -132,13 +136,17 @@ pub fn selected(
     by_node
 }
 
-fn hops(chain: &ObjectName, spec: &ChainSpec, facts: &Facts) -> Result<Vec<RenderedHop>, Unready> {
-    let former = facts.rendered.get(chain);
+fn hops(
+    chain: &ObjectName,
+    spec: &ChainSpec,
+    picks: &Picks,
+    facts: &Facts,
+) -> Result<Vec<RenderedHop>, Unready> {
     let bind = |hop: &HopSpec| {
-        let kept = former
-            .and_then(|r| r.hops.iter().find(|h| h.name == hop.name))
-            .map(|h| &h.pod);
-        let attachment = instance(chain, hop, kept, facts)?;
+        let wanted = picks
+            .get(&hop.name)
+            .or_else(|| former(chain, &hop.name, facts));
+        let attachment = instance(chain, hop, wanted, facts)?;
         Ok(RenderedHop {
             name: hop.name.clone(),
             pod: attachment.pod.clone(),
@@ -151,11 +159,37 @@ fn hops(chain: &ObjectName, spec: &ChainSpec, facts: &Facts) -> Result<Vec<Rende
     spec.hops.iter().map(bind).collect()
 }
 
-/// The pod that is the hop: the former one while it fits, else the first by name.
+fn former<'a>(chain: &ObjectName, hop: &str, facts: &'a Facts) -> Option<&'a ObjectName> {
+    let hops = &facts.rendered.get(chain)?.hops;
+    hops.iter().find(|h| h.name == hop).map(|h| &h.pod)
+}
+
+/// The pod that serves the hop without steering: the former one while it fits, else the first by name.
+pub(crate) fn default_pick(chain: &ObjectName, hop: &HopSpec, facts: &Facts) -> Option<ObjectName> {
+    let former = former(chain, &hop.name, facts);
+    let attachment = instance(chain, hop, former, facts).ok()?;
+    Some(attachment.pod.clone())
+}
+
+/// Pods that could serve the hop, by name.
+pub(crate) fn candidates<'a>(
+    chain: &'a ObjectName,
+    hop: &'a HopSpec,
+    facts: &'a Facts,
+) -> impl Iterator<Item = &'a Attachment> {
+    facts
+        .pods
+        .iter()
+        .filter(|(name, _)| name.namespace == chain.namespace)
+        .filter(|(_, pod)| hop.pod_selector.matches(&pod.labels))
+        .filter_map(|(name, _)| usable(hop, name, facts).ok())
+}
+
+/// The pod that is the hop: the wanted one while it fits, else the first by name.
 fn instance<'a>(
     chain: &ObjectName,
     hop: &HopSpec,
-    kept: Option<&ObjectName>,
+    wanted: Option<&ObjectName>,
     facts: &'a Facts,
 ) -> Result<&'a Attachment, Unready> {
     let mut problem = Unready::NoPod {
@@ -171,7 +205,7 @@ fn instance<'a>(
             continue;
         }
         match usable(hop, name, facts) {
-            Ok(attachment) if kept == Some(name) => return Ok(attachment),
+            Ok(attachment) if wanted == Some(name) => return Ok(attachment),
             Ok(attachment) => first = first.or(Some(attachment)),
             Err(why) => problem = why,
         }

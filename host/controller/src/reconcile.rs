@@ -1,12 +1,13 @@
 //! One round: every chain is classified and planned, and what differs from the store is written.
 
 use model::record;
-use model::{ChainSpec, Key, ObjectName};
+use model::{ChainSpec, Key, ObjectName, RenderedChain};
 
 use crate::classify::Classify;
 use crate::facts::Facts;
-use crate::plan::{self, Unready};
-use crate::status::status;
+use crate::plan::{self, Picks};
+use crate::status::{Round, status};
+use crate::steer::{self, Steer};
 
 /// A change to the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(crate) enum Write {
 /// Decides the writes of this round. `facts` takes the new records in as if they were written, so
 /// that chains of one round do not claim the same numbers; when a write fails, the caller reads the
 /// store anew.
-pub(crate) fn reconcile(facts: &mut Facts, classifier: &mut impl Classify) -> Vec<Write> {
+pub(crate) fn reconcile(facts: &mut Facts, modules: &mut (impl Classify + Steer)) -> Vec<Write> {
     let mut writes = Vec::new();
     remove_orphans(facts, &mut writes);
     let chains: Vec<(ObjectName, ChainSpec)> = facts
@@ -27,8 +28,9 @@ pub(crate) fn reconcile(facts: &mut Facts, classifier: &mut impl Classify) -> Ve
         .map(|(n, s)| (n.clone(), s.clone()))
         .collect();
     for (chain, spec) in &chains {
-        one(chain, spec, facts, classifier, &mut writes);
+        one(chain, spec, facts, modules, &mut writes);
     }
+    modules.forget(|chain| !facts.chains.contains_key(chain));
     writes
 }
 
@@ -66,10 +68,10 @@ fn one(
     chain: &ObjectName,
     spec: &ChainSpec,
     facts: &mut Facts,
-    classifier: &mut impl Classify,
+    modules: &mut (impl Classify + Steer),
     writes: &mut Vec<Write>,
 ) {
-    let answer = classifier.classify(chain, spec, facts);
+    let answer = modules.classify(chain, spec, facts);
     let fault = answer.as_ref().err();
     if let Some(fault) = fault {
         tracing::warn!(%chain, reason = fault.reason(), "{fault}");
@@ -79,30 +81,45 @@ fn one(
         Ok(rules) => Some(rules.clone()),
         Err(_) => facts.rendered.get(chain).map(|r| r.rules.clone()),
     };
-    let unready = rules.and_then(|rules| render(chain, spec, &rules, facts, writes).err());
+    // The last good choice lives there, too.
+    let (picks, lost) = match &rules {
+        Some(_) => steer::picks(chain, spec, facts, modules),
+        None => (Picks::new(), None),
+    };
+    if let Some(lost) = &lost {
+        tracing::warn!(%chain, reason = lost.reason(), "{lost}");
+    }
+    let unready = rules.and_then(|rules| {
+        let planned = plan::plan(chain, spec, &rules, &picks, facts);
+        planned.map(|next| render(next, facts, writes)).err()
+    });
     if let Some(unready) = &unready {
         tracing::info!(%chain, reason = unready.reason(), "{unready}");
     }
-    let status = status(chain, spec, facts, fault, unready.as_ref());
+    let round = Round {
+        classified: fault,
+        steered: lost.as_ref(),
+        unready: unready.as_ref(),
+        metrics: modules.figures(spec),
+    };
+    let status = status(chain, spec, facts, round);
     if facts.status.get(chain) != Some(&status) {
         put(&Key::ChainStatus(chain.clone()), &status, writes);
         facts.status.insert(chain.clone(), status);
     }
 }
 
-fn render(
-    chain: &ObjectName,
-    spec: &ChainSpec,
-    rules: &[model::FlowRule],
-    facts: &mut Facts,
-    writes: &mut Vec<Write>,
-) -> Result<(), Unready> {
-    let rendered = plan::plan(chain, spec, rules, facts)?;
-    if facts.rendered.get(chain) != Some(&rendered) {
-        put(&Key::RenderedChain(chain.clone()), &rendered, writes);
-        facts.rendered.insert(chain.clone(), rendered);
+fn render(next: RenderedChain, facts: &mut Facts, writes: &mut Vec<Write>) {
+    let chain = next.chain.clone();
+    let former = facts.rendered.get(&chain).cloned();
+    if former.as_ref() == Some(&next) {
+        return;
     }
-    Ok(())
+    if let Some(former) = &former {
+        facts.rewired(former, &next);
+    }
+    put(&Key::RenderedChain(chain.clone()), &next, writes);
+    facts.rendered.insert(chain, next);
 }
 
 fn put<T: serde::Serialize>(key: &Key, value: &T, writes: &mut Vec<Write>) {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use model::key;
 use store::client::{Mirror, MirrorEvent, StoreClient, StoreError};
 
-use crate::classify::{EngineError, Modules};
 use crate::facts::Facts;
+use crate::modules::{EngineError, Modules};
 use crate::reconcile::{Write, reconcile};
 
 /// Each call to the store.
@@ -25,7 +25,7 @@ const TICK: Duration = Duration::from_millis(500);
 pub struct Config {
     /// Store endpoint, `http://address:port`.
     pub store: String,
-    /// Directory of the classifier components that chains name.
+    /// Directory of the components that chains name.
     pub modules: PathBuf,
 }
 
@@ -89,7 +89,7 @@ impl Controller {
                     self.settle().await;
                     true
                 }
-                _ = tick.tick() => self.modules.as_mut().is_some_and(Modules::rescan),
+                _ = tick.tick() => self.modules.as_ref().is_some_and(Modules::rescan),
             };
             if due && self.synced {
                 self.round().await?;

@@ -3,17 +3,24 @@
 use model::rendered::{Condition, HopStatus};
 use model::{ChainSpec, ChainStatus, FlowAction, FlowMatch, FlowRule, ObjectName, PortRange};
 
-use crate::classify::ClassifyError;
 use crate::facts::Facts;
+use crate::modules::ModuleError;
 use crate::plan::Unready;
+
+/// What one round found out about a chain beside the facts.
+pub(crate) struct Round<'a> {
+    pub(crate) classified: Option<&'a ModuleError>,
+    pub(crate) steered: Option<&'a ModuleError>,
+    pub(crate) unready: Option<&'a Unready>,
+    pub(crate) metrics: Vec<String>,
+}
 
 /// The status of `chain` after one round.
 pub(crate) fn status(
     chain: &ObjectName,
     spec: &ChainSpec,
     facts: &Facts,
-    classified: Option<&ClassifyError>,
-    unready: Option<&Unready>,
+    round: Round<'_>,
 ) -> ChainStatus {
     let rendered = facts.rendered.get(chain);
     let hops: Vec<HopStatus> = spec
@@ -35,13 +42,17 @@ pub(crate) fn status(
             }
         })
         .collect();
+    let steered = spec.steering.as_ref();
+    let steered = steered.map(|_| steered_condition(round.steered, rendered.is_some()));
+    let first = classified_condition(round.classified, rendered.is_some());
+    let conditions = std::iter::once(first).chain(steered).chain([
+        rendered_condition(round.unready, rendered.is_some()),
+        ready_condition(&hops, rendered.is_some()),
+    ]);
     ChainStatus {
         observed_generation: spec.generation,
-        conditions: vec![
-            classified_condition(classified, rendered.is_some()),
-            rendered_condition(unready, rendered.is_some()),
-            ready_condition(&hops, rendered.is_some()),
-        ],
+        conditions: conditions.collect(),
+        metrics: round.metrics,
         hops,
         rules: rendered
             .map(|r| r.rules.iter().map(in_words).collect())
@@ -58,7 +69,21 @@ fn condition(kind: &str, status: bool, reason: &str, message: String) -> Conditi
     }
 }
 
-fn classified_condition(error: Option<&ClassifyError>, has_rules: bool) -> Condition {
+fn steered_condition(error: Option<&ModuleError>, chosen: bool) -> Condition {
+    match error {
+        None => condition("Steered", true, "ChoiceAccepted", String::new()),
+        Some(error) => {
+            let rest = if chosen {
+                "; the last good choice stays in force"
+            } else {
+                "; the first candidate by name serves"
+            };
+            condition("Steered", false, error.reason(), format!("{error}{rest}"))
+        }
+    }
+}
+
+fn classified_condition(error: Option<&ModuleError>, has_rules: bool) -> Condition {
     match error {
         None => condition("Classified", true, "RulesAccepted", String::new()),
         Some(error) => {

@@ -35,6 +35,7 @@ pub(crate) fn spec() -> ChainSpec {
             module: "web.wasm".to_owned(),
             config: serde_json::json!({}),
         },
+        steering: None,
         source: select("app", "client"),
         destination: Some(select("app", "server")),
         hops: vec![
@@ -69,7 +70,7 @@ pub(crate) fn cluster() -> Facts {
     facts
 }
 
-fn add_pod(facts: &mut Facts, name: &str, label: (&str, &str), node: &str, last: u8) {
+pub(crate) fn add_pod(facts: &mut Facts, name: &str, label: (&str, &str), node: &str, last: u8) {
     let pod = ObjectName::parse("default", name).unwrap();
     let node_name = NodeName::parse(node).unwrap();
     let subnet = if node == "n1" { 1 } else { 2 };

@@ -6,7 +6,9 @@ use model::{
     ChainSpec, FlowAction, FlowMatch, FlowProtocol, FlowRule, NodeName, ObjectName, PortRange,
     ReturnPath,
 };
-use weft_sdk::{Action, Chain, Endpoint, Hop, IpPrefix, IpProtocol, MatchSpec, RuleSet, View};
+use weft_sdk::{
+    Action, Chain, Endpoint, Hop, HopView, IpPrefix, IpProtocol, MatchSpec, RuleSet, View,
+};
 
 use crate::facts::Facts;
 use crate::plan::selected;
@@ -37,7 +39,26 @@ pub(crate) fn view(chain: &ObjectName, spec: &ChainSpec, facts: &Facts, rules_ma
     }
 }
 
-fn hops(chain: &ObjectName, spec: &ChainSpec, facts: &Facts) -> Vec<Hop> {
+/// The picture of one hop that steering is asked about; the candidates are the caller's.
+pub(crate) fn hop_view(chain: &ObjectName, spec: &ChainSpec, facts: &Facts, hop: usize) -> HopView {
+    let View {
+        revision,
+        chain,
+        sources,
+        destinations,
+        ..
+    } = view(chain, spec, facts, 0);
+    HopView {
+        revision,
+        chain,
+        hop,
+        sources,
+        destinations,
+        ..HopView::default()
+    }
+}
+
+pub(crate) fn hops(chain: &ObjectName, spec: &ChainSpec, facts: &Facts) -> Vec<Hop> {
     let rendered = facts.rendered.get(chain);
     let bound = |name: &str| rendered.and_then(|r| r.hops.iter().find(|h| h.name == name));
     spec.hops
@@ -62,7 +83,7 @@ fn endpoint(node: &NodeName, pod: &EndPod, facts: &Facts) -> Endpoint {
     }
 }
 
-fn labels(pod: &ObjectName, facts: &Facts) -> Vec<(String, String)> {
+pub(crate) fn labels(pod: &ObjectName, facts: &Facts) -> Vec<(String, String)> {
     let labels = facts.pods.get(pod).map(|p| p.labels.clone());
     labels.unwrap_or_default().into_iter().collect()
 }

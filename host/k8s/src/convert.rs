@@ -9,6 +9,7 @@ use model::name::NameError;
 use model::selector::{Operator, Requirement};
 use model::{
     ChainSpec, ClassifierSpec, HopSpec, NodeName, OnFailure, PodRecord, ReturnPath, Selector,
+    SteeringSpec,
 };
 
 use crate::crd;
@@ -45,9 +46,9 @@ pub enum ConvertError {
     )]
     EndSelector { field: &'static str },
     #[error(
-        "`spec.classifier.module` must be a relative path without `..`, not `{0}`; hint: name a file of the module directory"
+        "`spec.{field}.module` must be a relative path without `..`, not `{path}`; hint: name a file of the module directory"
     )]
-    ModulePath(String),
+    ModulePath { field: &'static str, path: String },
 }
 
 /// A pod, reduced.
@@ -71,7 +72,10 @@ pub fn pod(pod: &Pod) -> Result<PodRecord, ConvertError> {
 /// [`ConvertError`] names the field and the remedy.
 pub fn chain(chain: &crd::ServiceFunctionChain) -> Result<ChainSpec, ConvertError> {
     let spec = &chain.spec;
-    check_module(&spec.classifier.module)?;
+    check_module("classifier", &spec.classifier.module)?;
+    if let Some(steering) = &spec.steering {
+        check_module("steering", &steering.module)?;
+    }
     if !(1..=HOPS_MAX).contains(&spec.hops.len()) {
         return Err(ConvertError::HopCount(spec.hops.len()));
     }
@@ -85,6 +89,10 @@ pub fn chain(chain: &crd::ServiceFunctionChain) -> Result<ChainSpec, ConvertErro
             module: spec.classifier.module.clone(),
             config: spec.classifier.config.clone(),
         },
+        steering: spec.steering.as_ref().map(|steering| SteeringSpec {
+            module: steering.module.clone(),
+            config: steering.config.clone(),
+        }),
         source: end(&spec.source, "source")?,
         destination: spec
             .destination
@@ -99,7 +107,7 @@ pub fn chain(chain: &crd::ServiceFunctionChain) -> Result<ChainSpec, ConvertErro
     })
 }
 
-fn check_module(path: &str) -> Result<(), ConvertError> {
+fn check_module(field: &'static str, path: &str) -> Result<(), ConvertError> {
     let legal = !path.is_empty()
         && !path.starts_with('/')
         && path
@@ -108,7 +116,8 @@ fn check_module(path: &str) -> Result<(), ConvertError> {
     if legal {
         Ok(())
     } else {
-        Err(ConvertError::ModulePath(path.to_owned()))
+        let path = path.to_owned();
+        Err(ConvertError::ModulePath { field, path })
     }
 }
 

@@ -24,6 +24,10 @@ use serde::{Deserialize, Serialize};
 pub struct ServiceFunctionChainSpec {
     /// The module that decides which flows enter the chain.
     pub classifier: Classifier,
+    /// The module that picks a pod for hops that have several. Absent: a hop keeps its pod while that fits, else
+    /// takes the first by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steering: Option<Steering>,
     /// Pods whose traffic is classified.
     pub source: Endpoints,
     /// Pods that the chain leads to; absent: whatever is routed behind the last hop.
@@ -41,6 +45,18 @@ pub struct ServiceFunctionChainSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Classifier {
+    /// Path of the component below the controller's module directory.
+    pub module: String,
+    /// Configuration in the module's own terms.
+    #[serde(default)]
+    #[schemars(schema_with = "any_object")]
+    pub config: serde_json::Value,
+}
+
+/// A steering module and its configuration.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Steering {
     /// Path of the component below the controller's module directory.
     pub module: String,
     /// Configuration in the module's own terms.

@@ -14,6 +14,9 @@ pub struct ChainSpec {
     /// `metadata.generation`, or a digest of the spec where the source has none.
     pub generation: u64,
     pub classifier: ClassifierSpec,
+    /// Absent: a hop keeps its pod while that fits, else takes the first by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steering: Option<SteeringSpec>,
     /// Pods whose traffic is classified.
     pub source: Selector,
     /// Pods that the chain leads to; absent: whatever is routed behind the last hop.
@@ -27,6 +30,17 @@ pub struct ChainSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClassifierSpec {
+    /// Path below the controller's module directory.
+    pub module: String,
+    /// Handed to the module as JSON text.
+    #[serde(default)]
+    pub config: serde_json::Value,
+}
+
+/// The module that picks a pod for hops that have several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SteeringSpec {
     /// Path below the controller's module directory.
     pub module: String,
     /// Handed to the module as JSON text.

@@ -23,7 +23,7 @@ pub mod record;
 pub mod rendered;
 pub mod selector;
 
-pub use chain::{ChainSpec, ClassifierSpec, HopSpec, OnFailure, ReturnPath};
+pub use chain::{ChainSpec, ClassifierSpec, HopSpec, OnFailure, ReturnPath, SteeringSpec};
 pub use cluster::ClusterConfig;
 pub use flow::{FlowAction, FlowMatch, FlowProtocol, FlowRule, PortRange};
 pub use key::Key;

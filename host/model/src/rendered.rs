@@ -83,12 +83,15 @@ pub struct ChainStatus {
     pub hops: Vec<HopStatus>,
     /// The classifier's decision in words, one line a rule.
     pub rules: Vec<String>,
+    /// Figures of the chain's modules, `module: name{label="value"} figure`, of the last time they were asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<String>,
 }
 
 /// A Kubernetes-style condition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
-    /// `Accepted`, `Classified`, `Ready`.
+    /// `Accepted`, `Classified`, `Steered`, `Rendered`, `Ready`.
     #[serde(rename = "type")]
     pub kind: String,
     pub status: bool,

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use weft_sdk::{Action, Endpoint, IpPrefix, IpProtocol, MatchSpec, PortRange, Rule, RuleSet, View};
+use weft_sdk::{
+    Action, Chain, Endpoint, Hop, IpPrefix, IpProtocol, MatchSpec, PortRange, Rule, RuleSet, View,
+};
 
-use crate::bindings::control::weft::control::{rules, snapshot};
-use crate::bindings::control::weft::types::net;
+use crate::bindings::capabilities::weft::types::net;
+use crate::bindings::classifier::weft::control::{rules, snapshot};
 
 /// Longest rule id; it becomes a tag in the data plane.
 const ID_BYTES_MAX: usize = 128;
@@ -194,22 +196,10 @@ const fn to_wire(address: IpAddr) -> net::IpAddress {
 
 /// Writes a view in the contract's words.
 pub(crate) fn lower(view: &View) -> snapshot::View {
-    let chain = &view.chain;
-    let hop = |hop: &weft_sdk::Hop| snapshot::Hop {
-        name: hop.name.clone(),
-        node: hop.node.clone(),
-        labels: hop.labels.clone(),
-    };
     let endpoints = |list: &Vec<Endpoint>| list.iter().map(lower_endpoint).collect::<Vec<_>>();
     snapshot::View {
         revision: view.revision,
-        chain: snapshot::Chain {
-            namespace: chain.namespace.clone(),
-            name: chain.name.clone(),
-            generation: chain.generation,
-            hops: chain.hops.iter().map(hop).collect(),
-            symmetric_return: chain.symmetric_return,
-        },
+        chain: lower_chain(&view.chain),
         target: snapshot::Target {
             rules_max: view.rules_max,
         },
@@ -218,7 +208,22 @@ pub(crate) fn lower(view: &View) -> snapshot::View {
     }
 }
 
-fn lower_endpoint(endpoint: &Endpoint) -> snapshot::Endpoint {
+pub(crate) fn lower_chain(chain: &Chain) -> snapshot::Chain {
+    let hop = |hop: &Hop| snapshot::Hop {
+        name: hop.name.clone(),
+        node: hop.node.clone(),
+        labels: hop.labels.clone(),
+    };
+    snapshot::Chain {
+        namespace: chain.namespace.clone(),
+        name: chain.name.clone(),
+        generation: chain.generation,
+        hops: chain.hops.iter().map(hop).collect(),
+        symmetric_return: chain.symmetric_return,
+    }
+}
+
+pub(crate) fn lower_endpoint(endpoint: &Endpoint) -> snapshot::Endpoint {
     snapshot::Endpoint {
         namespace: endpoint.namespace.clone(),
         name: endpoint.name.clone(),

@@ -65,6 +65,9 @@ pub enum ModuleFault {
     /// It answered, but no host can follow the answer.
     #[error("module gave a bad answer")]
     BadAnswer(#[from] AnswerError),
+    /// It chose, but nobody can follow the choice.
+    #[error("module made a bad choice")]
+    BadChoice(#[from] ChoiceError),
     /// It refused, with a reason.
     #[error("module refused: {0}")]
     Fault(Fault),
@@ -85,12 +88,32 @@ impl ModuleFault {
             Self::Deadline(_) => "deadline",
             Self::OutOfMemory(_) => "out-of-memory",
             Self::StateTooLarge { .. } => "state-too-large",
-            Self::BadAnswer(_) => "bad-answer",
+            Self::BadAnswer(_) | Self::BadChoice(_) => "bad-answer",
             Self::Fault(_) => "fault",
             Self::Dead => "dead",
             Self::Host(_) => "host",
         }
     }
+}
+
+/// Why a choice cannot be followed. It is refused as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChoiceError {
+    /// It names somebody else.
+    #[error("`{0}` is no candidate")]
+    UnknownInstance(String),
+    /// A list of nobody.
+    #[error("no candidate at all")]
+    Empty,
+    /// It names a candidate two times.
+    #[error("candidate `{0}` appears twice")]
+    Twice(String),
+    /// It names a candidate and gives it no chance.
+    #[error("candidate `{0}` has no weight")]
+    NoWeight(String),
+    /// A kind of choice of a later contract.
+    #[error("choice `{0}` is not known here")]
+    Unknown(String),
 }
 
 /// A memory region that cannot be a packet window.

@@ -12,8 +12,6 @@ pub(crate) const POOL_MEMORY_BYTES: usize = 256 << 20;
 pub(crate) const INSTANCES_MAX: u32 = 32;
 /// Largest module file: a component with a whole script interpreter inside still fits.
 pub(crate) const MODULE_BYTES_MAX: usize = 32 << 20;
-/// Most state one instance hands to its successor: it is copied twice between two batches.
-pub(crate) const STATE_BYTES_MAX: usize = 16 << 20;
 /// Most elements of one table of functions.
 const TABLE_ELEMENTS_MAX: usize = 100_000;
 
@@ -26,6 +24,8 @@ pub struct Limits {
     pub deadline: Duration,
     /// Data it may hand to the host in one call: answers and log lines.
     pub output_bytes: usize,
+    /// State an instance may hand to its successor: it is copied twice between two batches.
+    pub state_bytes: usize,
 }
 
 impl Default for Limits {
@@ -34,6 +34,7 @@ impl Default for Limits {
             memory_bytes: 64 << 20,
             deadline: Duration::from_millis(200),
             output_bytes: 8 << 20,
+            state_bytes: 16 << 20,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::state::HostState;
 pub(crate) fn load(
     engine: &Engine,
     bytes: &[u8],
-    grants: Grants,
+    grants: &Grants,
     world: &'static str,
 ) -> Result<InstancePre<HostState>, LoadError> {
     if bytes.len() > MODULE_BYTES_MAX {
@@ -42,7 +42,7 @@ pub(crate) fn wrong_world(world: &'static str, error: &wasmtime::Error) -> LoadE
     }
 }
 
-fn check_imports(engine: &Engine, component: &Component, grants: Grants) -> Result<(), LoadError> {
+fn check_imports(engine: &Engine, component: &Component, grants: &Grants) -> Result<(), LoadError> {
     for (name, item) in component.component_type().imports(engine) {
         let ComponentItem::ComponentInstance(interface) = item.ty else {
             return Err(LoadError::Unknown(name.to_owned()));
@@ -62,8 +62,13 @@ fn check_imports(engine: &Engine, component: &Component, grants: Grants) -> Resu
 }
 
 /// Makes the room in which one instance lives.
-pub(crate) fn store(engine: &Engine, limits: &Limits, mapped: usize) -> Store<HostState> {
-    let mut store = Store::new(engine, HostState::new(limits, mapped));
+pub(crate) fn store(
+    engine: &Engine,
+    grants: &Grants,
+    limits: &Limits,
+    mapped: usize,
+) -> Store<HostState> {
+    let mut store = Store::new(engine, HostState::new(grants, limits, mapped));
     store.limiter(|state| &mut state.ceiling);
     store.set_hostcall_fuel(limits.output_bytes);
     store.set_epoch_deadline(limits.deadline_ticks());

@@ -8,16 +8,16 @@ use weft_sdk::{About, Descriptor, Nanos, Port, descriptor};
 
 use crate::bindings::packet::exports::weft::packet::lifecycle;
 use crate::bindings::packet::{PacketFunction as Bound, PacketFunctionPre};
-use crate::classifier::raise;
+use crate::control::{self, raise};
 use crate::engine::EngineSet;
 use crate::fault::{LoadError, ModuleFault};
 use crate::grants::Grants;
-use crate::limits::{Limits, STATE_BYTES_MAX};
+use crate::limits::Limits;
 use crate::load;
 use crate::state::HostState;
 use crate::window::{Placement, Window, with_window};
 
-const WORLD: &str = "weft:packet/packet-function@0.1.0-alpha.1";
+const WORLD: &str = "weft:packet/packet-function@0.1.0-alpha.2";
 /// Most counters a function may report.
 const COUNTERS_MAX: usize = 1024;
 
@@ -26,6 +26,7 @@ const COUNTERS_MAX: usize = 1024;
 pub struct PacketModule {
     engines: EngineSet,
     module: PacketFunctionPre<HostState>,
+    grants: Grants,
 }
 
 /// What an instance is told when it starts.
@@ -58,12 +59,13 @@ impl PacketModule {
     /// # Errors
     /// [`LoadError`]; one about an import names the interface.
     pub fn load(engines: &EngineSet, bytes: &[u8], grants: &Grants) -> Result<Self, LoadError> {
-        let module = load::load(engines.packet(), bytes, *grants, WORLD)?;
+        let module = load::load(engines.packet(), bytes, grants, WORLD)?;
         let module =
             PacketFunctionPre::new(module).map_err(|error| load::wrong_world(WORLD, &error))?;
         Ok(Self {
             engines: engines.clone(),
             module,
+            grants: grants.clone(),
         })
     }
 
@@ -78,7 +80,8 @@ impl PacketModule {
     ) -> Result<PacketInstance, ModuleFault> {
         let _watch = self.engines.watch();
         let limits = setup.limits;
-        let mut store = load::store(self.engines.packet(), &limits, window.mapped_bytes());
+        let engine = self.engines.packet();
+        let mut store = load::store(engine, &self.grants, &limits, window.mapped_bytes());
         let (bound, placement) = with_window(window, || self.module.instantiate(&mut store));
         let bound = bound.map_err(|error| load::judge(&error, store.data(), &limits))?;
         let placement =
@@ -191,16 +194,19 @@ impl PacketInstance {
         self.call(|bound, store| bound.weft_packet_hot().call_tick(store, now.0))
     }
 
-    /// State for a successor, of this or another version of the module.
+    /// State for a successor, of this or another version of the module. The module is told how much is taken and
+    /// leaves out the oldest.
     ///
     /// # Errors
     /// [`ModuleFault`]; [`ModuleFault::StateTooLarge`] is not fatal: the instance goes on.
     pub fn save(&mut self) -> Result<Vec<u8>, ModuleFault> {
+        let max = self.limits.state_bytes;
+        let told = u32::try_from(max).unwrap_or(u32::MAX);
         // Wide enough that what a module can hold arrives and is refused by its size, not by a trap.
         self.store.set_hostcall_fuel(self.limits.memory_bytes);
-        let saved = self.call(|bound, store| bound.weft_packet_lifecycle().call_save(store));
+        let saved = self.call(|bound, store| bound.weft_packet_lifecycle().call_save(store, told));
         self.store.set_hostcall_fuel(self.limits.output_bytes);
-        let (state, max) = (saved?, STATE_BYTES_MAX);
+        let state = saved?;
         match state.len() {
             bytes if bytes > max => Err(ModuleFault::StateTooLarge { bytes, max }),
             _ => Ok(state),
@@ -260,10 +266,7 @@ impl PacketInstance {
             workers: setup.workers,
         };
         let about = self.call(|bound, store| bound.weft_packet_lifecycle().call_describe(store))?;
-        self.about = About {
-            name: about.name,
-            version: about.version,
-        };
+        self.about = control::about(about);
         let config = setup.config;
         let layout = self
             .call(|bound, store| {
@@ -301,9 +304,11 @@ impl PacketInstance {
         let _watch = self.engines.watch();
         self.store.data_mut().begin_call();
         self.store.set_epoch_deadline(self.limits.deadline_ticks());
-        work(&self.bound, &mut self.store).map_err(|error| {
+        let answer = work(&self.bound, &mut self.store).map_err(|error| {
             self.dead = true;
             load::judge(&error, self.store.data(), &self.limits)
-        })
+        })?;
+        self.store.data_mut().end_call();
+        Ok(answer)
     }
 }

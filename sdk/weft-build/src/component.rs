@@ -10,6 +10,8 @@ use crate::BuildError;
 pub enum World {
     /// `weft:control/classifier-module`.
     Classifier,
+    /// `weft:control/steering-module`.
+    Steering,
     /// `weft:packet/packet-function`.
     PacketFunction,
 }
@@ -19,6 +21,7 @@ impl World {
     const fn mark(self) -> &'static str {
         match self {
             Self::Classifier => "weft:control/classifier@",
+            Self::Steering => "weft:control/steering@",
             Self::PacketFunction => "weft:packet/hot@",
         }
     }
@@ -28,6 +31,7 @@ impl World {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Classifier => "classifier",
+            Self::Steering => "steering",
             Self::PacketFunction => "packet function",
         }
     }
@@ -51,7 +55,7 @@ impl Inspection {
                 .iter()
                 .any(|export| export.starts_with(world.mark()))
         };
-        [World::Classifier, World::PacketFunction]
+        [World::Classifier, World::Steering, World::PacketFunction]
             .into_iter()
             .find(|world| offers(*world))
     }
@@ -104,6 +108,11 @@ pub(crate) fn encode(package: &str, core: &[u8]) -> Result<(Vec<u8>, Inspection)
         package: package.to_owned(),
         reason,
     };
+    // The encoder would complain about a missing export first.
+    if let Some(import) = foreign_import(core).map_err(refuse)? {
+        let package = package.to_owned();
+        return Err(BuildError::ForeignImport { package, import });
+    }
     let component = ComponentEncoder::default()
         .validate(true)
         .module(core)
@@ -116,10 +125,27 @@ pub(crate) fn encode(package: &str, core: &[u8]) -> Result<(Vec<u8>, Inspection)
     }
     if inspection.world().is_none() {
         return Err(refuse(
-            "it exports neither a classifier nor a packet function".to_owned(),
+            "it exports no classifier, no steering and no packet function".to_owned(),
         ));
     }
     Ok((component, inspection))
+}
+
+/// The first function that a core module wants from somebody else than a Weft host.
+fn foreign_import(core: &[u8]) -> Result<Option<String>, String> {
+    let text = |error: wasmparser::BinaryReaderError| error.to_string();
+    for payload in Parser::new(0).parse_all(core) {
+        let Payload::ImportSection(section) = payload.map_err(text)? else {
+            continue;
+        };
+        for import in section.into_imports() {
+            let import = import.map_err(text)?;
+            if !is_ours(import.module) {
+                return Ok(Some(format!("{}::{}", import.module, import.name)));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Type-only interfaces count as ours: they carry no authority.

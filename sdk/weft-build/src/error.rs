@@ -44,7 +44,7 @@ pub enum BuildError {
     /// The compiled code is no Weft component.
     #[error(
         "cannot make a component of `{package}`: {reason}\n\
-         hint: does the crate call weft_sdk::export_packet_function! or export_classifier!?"
+         hint: does the crate call weft_sdk::export_packet_function!, export_classifier! or export_steering!?"
     )]
     Encode {
         /// Package name.

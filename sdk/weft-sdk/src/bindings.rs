@@ -21,6 +21,10 @@
 )]
 
 #[rustfmt::skip]
+pub mod capabilities;
+#[rustfmt::skip]
 pub mod classifier_module;
 #[rustfmt::skip]
 pub mod packet_function;
+#[rustfmt::skip]
+pub mod steering_module;

@@ -67,3 +67,34 @@ macro_rules! export_classifier {
         };
     };
 }
+
+/// Exports a [`Steering`](crate::Steering) as a component; natively it does nothing.
+///
+/// The type must implement `Default`. Name and version are those of the crate that calls the macro.
+#[macro_export]
+macro_rules! export_steering {
+    ($steering:ty) => {
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            struct Module;
+
+            impl $crate::guest::steering::Exported for Module {
+                type Steering = $steering;
+                const NAME: &'static str = env!("CARGO_PKG_NAME");
+                const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+
+                fn with<R>(call: impl FnOnce(&mut Self::Steering) -> R) -> R {
+                    use std::cell::RefCell;
+                    thread_local! {
+                        static RUNNING: RefCell<$steering> = RefCell::default();
+                    }
+                    RUNNING.with_borrow_mut(call)
+                }
+            }
+
+            $crate::bindings::steering_module::export_steering_module!(
+                Module with_types_in $crate::bindings::steering_module
+            );
+        };
+    };
+}

@@ -2,13 +2,14 @@
 
 pub mod classifier;
 pub mod packet_function;
+pub mod steering;
 mod window;
 
 use std::panic;
 use std::sync::Once;
 
-use crate::bindings::packet_function::weft::host::log;
-use crate::bindings::{classifier_module, packet_function as packet_world};
+use crate::bindings::capabilities::weft::host::log;
+use crate::bindings::capabilities::weft::types::faults;
 use crate::log::Level;
 use crate::{Fault, FaultKind};
 
@@ -35,33 +36,25 @@ fn report_panics() {
     });
 }
 
-macro_rules! fault_into {
-    ($world:ident) => {
-        impl From<Fault> for $world::weft::types::faults::Fault {
-            fn from(
-                Fault {
-                    kind,
-                    message,
-                    field,
-                }: Fault,
-            ) -> Self {
-                use $world::weft::types::faults::FaultKind as Wire;
-                let kind = match kind {
-                    FaultKind::InvalidConfig => Wire::InvalidConfig,
-                    FaultKind::Unsupported => Wire::Unsupported,
-                    FaultKind::NotReady => Wire::NotReady,
-                    FaultKind::Internal => Wire::Internal,
-                    FaultKind::Other(other) => Wire::Other(other),
-                };
-                Self {
-                    kind,
-                    message,
-                    field,
-                }
-            }
+impl From<Fault> for faults::Fault {
+    fn from(
+        Fault {
+            kind,
+            message,
+            field,
+        }: Fault,
+    ) -> Self {
+        let kind = match kind {
+            FaultKind::InvalidConfig => faults::FaultKind::InvalidConfig,
+            FaultKind::Unsupported => faults::FaultKind::Unsupported,
+            FaultKind::NotReady => faults::FaultKind::NotReady,
+            FaultKind::Internal => faults::FaultKind::Internal,
+            FaultKind::Other(other) => faults::FaultKind::Other(other),
+        };
+        Self {
+            kind,
+            message,
+            field,
         }
-    };
+    }
 }
-
-fault_into!(classifier_module);
-fault_into!(packet_world);

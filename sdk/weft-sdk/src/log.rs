@@ -32,8 +32,11 @@ pub fn emit(level: Level, message: &str, fields: &[(&str, &str)]) {
     #[cfg(target_arch = "wasm32")]
     crate::guest::emit(level, message, fields);
     #[cfg(not(target_arch = "wasm32"))]
-    if let Some(sink) = SINK.get() {
-        sink(level, message, fields);
+    {
+        if let Some(sink) = SINK.get() {
+            sink(level, message, fields);
+        }
+        crate::double::log(level, message);
     }
 }
 

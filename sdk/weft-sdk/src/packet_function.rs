@@ -61,8 +61,9 @@ pub trait PacketFunction {
     /// Housekeeping between batches.
     fn tick(&mut self, _now: Nanos) {}
 
-    /// State for the successor on a hot swap.
-    fn save(&self) -> Vec<u8> {
+    /// State for the successor on a hot swap, at most `bytes_max` of it: leave out the oldest. A host refuses more
+    /// and the successor starts empty.
+    fn save(&self, _bytes_max: usize) -> Vec<u8> {
         Vec::new()
     }
 

@@ -1,4 +1,5 @@
-//! Runs a packet function on frames in a plain `#[test]`: no host, no module, no cluster.
+//! Runs a packet function on frames in a plain `#[test]`: no host, no module, no cluster. [`Host`] stands in for the
+//! capabilities of any module.
 //!
 //! ```
 //! use weft_sdk::prelude::*;
@@ -16,10 +17,16 @@
 //! assert_eq!(fates, [Fate::Forwarded { port: PortId(1), bytes: vec![1, 2, 3] }]);
 //! ```
 
+#[cfg(not(target_arch = "wasm32"))]
+mod host;
+
 use std::borrow::Borrow;
 
 use crate::descriptor::Descriptor;
 use crate::{Batch, Nanos, PacketFunction, Port, PortId, descriptor};
+
+#[cfg(not(target_arch = "wasm32"))]
+pub use self::host::Host;
 
 /// Bytes of one slot of the harness's window.
 pub const SLOT_BYTES: u32 = 2048;

@@ -1,6 +1,6 @@
 //! The programs and modules that demo and tests run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::command::{cargo, root, step, tell};
 
@@ -14,8 +14,9 @@ const PROGRAMS: [(&str, &str); 5] = [
 ];
 
 /// Folders of the guests that become WASM modules.
-const MODULES: [&str; 3] = [
+const MODULES: [&str; 4] = [
     "cnf-examples/firewall",
+    "cnf-examples/least-loaded",
     "cnf-examples/rate-limiter",
     "cnf-examples/web-classifier",
 ];
@@ -55,8 +56,24 @@ pub(crate) fn everything(extent: Extent) -> Result<(), String> {
             .args(["build", module, "--out"])
             .arg(&directory);
         step(&mut build, &format!("build module `{module}`"))?;
+        copy_grants(&root().join(module), &directory)?;
     }
     Ok(())
+}
+
+/// What the lab's operator grants a module lies in its folder, as `NAME.yaml`.
+fn copy_grants(module: &Path, directory: &Path) -> Result<(), String> {
+    let Some(name) = module.file_name() else {
+        return Ok(());
+    };
+    let file = Path::new(name).with_extension("yaml");
+    let from = module.join(&file);
+    if !from.is_file() {
+        return Ok(());
+    }
+    std::fs::copy(&from, directory.join(&file))
+        .map(drop)
+        .map_err(|error| format!("cannot copy `{}`: {error}", from.display()))
 }
 
 /// A program that [`everything`] built.

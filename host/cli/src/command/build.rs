@@ -39,8 +39,9 @@ pub(crate) fn run(options: Build) -> anyhow::Result<()> {
         some => some.join(", "),
     };
     crate::say!(
-        "{} ({} bytes, asks for {imports})",
+        "{} ({}, {} bytes, asks for {imports})",
         artifact.path.display(),
+        artifact.world.name(),
         artifact.bytes
     )
 }

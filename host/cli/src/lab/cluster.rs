@@ -277,6 +277,12 @@ impl Cluster {
         if !(facts.has_module)(module) {
             problems.push(format!("`spec.classifier.module`: module `{module}` does not exist; hint: build it into the lab's module directory"));
         }
+        if let Some(steering) = &spec.steering
+            && !(facts.has_module)(&steering.module)
+        {
+            let module = &steering.module;
+            problems.push(format!("`spec.steering.module`: module `{module}` does not exist; hint: build it into the lab's module directory"));
+        }
         let records: Vec<(&ObjectName, PodRecord)> = self
             .pods
             .iter()

@@ -315,7 +315,12 @@ fn copy_modules(from: &Path) -> anyhow::Result<()> {
     };
     for entry in entries {
         let entry = entry?;
-        if entry.path().extension().is_some_and(|e| e == "wasm") {
+        // A module, or what its operator grants it.
+        if entry
+            .path()
+            .extension()
+            .is_some_and(|e| e == "wasm" || e == "yaml")
+        {
             let to = Path::new(MODULES).join(entry.file_name());
             fs::copy(entry.path(), &to).with_context(|| format!("copy to `{}`", to.display()))?;
         }

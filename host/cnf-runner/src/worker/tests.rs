@@ -32,7 +32,7 @@ impl PacketFunction for Wire {
         vec![("passed".to_owned(), self.passed)]
     }
 
-    fn save(&self) -> Vec<u8> {
+    fn save(&self, _: usize) -> Vec<u8> {
         self.passed.to_le_bytes().to_vec()
     }
 

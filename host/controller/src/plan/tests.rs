@@ -4,7 +4,7 @@ use super::*;
 use crate::test_support::{chain_name, cluster, spec};
 
 fn check(facts: &Facts, spec: &ChainSpec, expected: &Expect) {
-    let text = match plan(&chain_name(), spec, &[], facts) {
+    let text = match plan(&chain_name(), spec, &[], &Picks::new(), facts) {
         Ok(rendered) => show(&rendered),
         Err(unready) => format!("{}: {unready}", unready.reason()),
     };
@@ -103,7 +103,7 @@ fn what_is_missing_is_said() {
 #[test]
 fn a_plan_keeps_its_numbers_and_instances() {
     let mut facts = cluster();
-    let first = plan(&chain_name(), &spec(), &[], &facts).unwrap();
+    let first = plan(&chain_name(), &spec(), &[], &Picks::new(), &facts).unwrap();
     facts.rendered.insert(chain_name(), first.clone());
     // A pod that would come first by name does not take the hop over.
     let pod = facts.pods[&ObjectName::parse("default", "firewall").unwrap()].clone();
@@ -113,16 +113,19 @@ fn a_plan_keeps_its_numbers_and_instances() {
     attachment.pod = earlier.clone();
     facts.pods.insert(earlier.clone(), pod);
     facts.attachments.insert(earlier, attachment);
-    assert_eq!(plan(&chain_name(), &spec(), &[], &facts).unwrap(), first);
+    assert_eq!(
+        plan(&chain_name(), &spec(), &[], &Picks::new(), &facts).unwrap(),
+        first
+    );
 }
 
 #[test]
 fn two_chains_share_no_number() {
     let mut facts = cluster();
-    let first = plan(&chain_name(), &spec(), &[], &facts).unwrap();
+    let first = plan(&chain_name(), &spec(), &[], &Picks::new(), &facts).unwrap();
     facts.rendered.insert(chain_name(), first.clone());
     let other = ObjectName::parse("default", "other").unwrap();
-    let second = plan(&other, &spec(), &[], &facts).unwrap();
+    let second = plan(&other, &spec(), &[], &Picks::new(), &facts).unwrap();
     let vnis = |r: &RenderedChain| r.segments.iter().map(|s| s.vni).collect::<Vec<_>>();
     assert!(vnis(&second).iter().all(|v| !vnis(&first).contains(v)));
     let addresses = |r: &RenderedChain| {
@@ -153,9 +156,31 @@ fn a_chain_of_which_every_hop_is_bypassed_lets_nothing_enter() {
             .hop_states
             .insert((chain_name(), hop.to_owned(), node), around);
         assert_eq!(
-            plan(&chain_name(), &spec(), &[], &facts).unwrap().bypassed,
+            plan(&chain_name(), &spec(), &[], &Picks::new(), &facts)
+                .unwrap()
+                .bypassed,
             all,
             "{hop}"
         );
     }
+}
+
+#[test]
+fn a_picked_pod_serves_its_hop_while_it_fits() {
+    let mut facts = cluster();
+    crate::test_support::add_pod(&mut facts, "standby", ("cnf", "firewall"), "n2", 9);
+    let standby = ObjectName::parse("default", "standby").unwrap();
+    let picks = Picks::from([("firewall".to_owned(), standby.clone())]);
+    let picked = plan(&chain_name(), &spec(), &[], &picks, &facts).unwrap();
+    assert_eq!(
+        (&picked.hops[0].pod, picked.hops[0].node.as_str()),
+        (&standby, "n2")
+    );
+    facts.rendered.insert(chain_name(), picked.clone());
+    // A pick is not needed to stay.
+    let kept = plan(&chain_name(), &spec(), &[], &Picks::new(), &facts).unwrap();
+    assert_eq!(kept, picked);
+    facts.attachments.remove(&standby);
+    let left = plan(&chain_name(), &spec(), &[], &picks, &facts).unwrap();
+    assert_eq!(left.hops[0].pod.name, "firewall");
 }

@@ -2,11 +2,11 @@ use model::rendered::HopState;
 use model::{ChainStatus, FlowAction, FlowMatch, FlowProtocol, FlowRule, NodeName, PortRange};
 
 use super::*;
-use crate::classify::ClassifyError;
+use crate::modules::ModuleError;
 use crate::test_support::{chain_name, cluster, spec};
 
 /// A classifier that answers what the test says.
-struct Answers(Result<Vec<FlowRule>, ClassifyError>);
+struct Answers(Result<Vec<FlowRule>, ModuleError>);
 
 impl Classify for Answers {
     fn classify(
@@ -14,9 +14,27 @@ impl Classify for Answers {
         _: &ObjectName,
         _: &ChainSpec,
         _: &Facts,
-    ) -> Result<Vec<FlowRule>, ClassifyError> {
+    ) -> Result<Vec<FlowRule>, ModuleError> {
         self.0.clone()
     }
+}
+
+/// Nothing is steered here.
+impl Steer for Answers {
+    fn steer(
+        &mut self,
+        _: &ObjectName,
+        _: &model::SteeringSpec,
+        _: weft_sdk::HopView,
+    ) -> Result<weft_sdk::Choice, ModuleError> {
+        unreachable!("no chain names a steering module")
+    }
+
+    fn figures(&self, _: &ChainSpec) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn forget(&mut self, _: impl Fn(&ObjectName) -> bool) {}
 }
 
 fn rule() -> FlowRule {
@@ -72,7 +90,7 @@ fn a_module_that_fails_leaves_the_last_good_rules_in_force() {
     let mut facts = cluster();
     facts.chains.insert(chain_name(), spec());
     reconcile(&mut facts, &mut Answers(Ok(vec![rule()])));
-    let mut broken = Answers(Err(ClassifyError::Missing {
+    let mut broken = Answers(Err(ModuleError::Missing {
         module: "web.wasm".to_owned(),
     }));
     let writes = reconcile(&mut facts, &mut broken);
@@ -91,7 +109,7 @@ fn a_module_that_fails_leaves_the_last_good_rules_in_force() {
 fn without_any_good_rules_nothing_is_rendered() {
     let mut facts = cluster();
     facts.chains.insert(chain_name(), spec());
-    let mut broken = Answers(Err(ClassifyError::Missing {
+    let mut broken = Answers(Err(ModuleError::Missing {
         module: "web.wasm".to_owned(),
     }));
     reconcile(&mut facts, &mut broken);

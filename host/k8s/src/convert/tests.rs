@@ -103,6 +103,27 @@ fn chains_that_cannot_work_are_refused_with_field_and_remedy() {
 }
 
 #[test]
+fn steering_is_optional_and_its_path_is_checked() {
+    let hops = format!("[{}]", hop("a", "fw", "l", "r"));
+    assert_eq!(spec("m.wasm", &hops).unwrap().steering, None);
+    let steered = |module: &str| {
+        let mut object = object("m.wasm", &hops);
+        object.spec.steering = Some(crd::Steering {
+            module: module.to_owned(),
+            config: serde_json::json!({"near": true}),
+        });
+        chain(&object)
+    };
+    let steering = steered("least-loaded.wasm").unwrap().steering.unwrap();
+    assert_eq!(steering.module, "least-loaded.wasm");
+    assert_eq!(steering.config["near"], true);
+    expect![
+        "`spec.steering.module` must be a relative path without `..`, not `/m.wasm`; hint: name a file of the module directory"
+    ]
+    .assert_eq(&steered("/m.wasm").unwrap_err().to_string());
+}
+
+#[test]
 fn definitions_in_deploy_are_what_the_types_say() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/crds");
     for (file, text) in crate::crd::definitions().unwrap() {

@@ -132,14 +132,11 @@ fn a_capability_that_was_not_granted_fails_the_load_by_name() {
     assert!(
         matches!(&error, LoadError::NotGranted(name) if name == "weft:host/clock@0.1.0-alpha.1")
     );
-    let module = load(
-        &bytes,
-        &Grants {
-            clock: true,
-            log: false,
-        },
-    )
-    .expect("granted");
+    let clock = Grants {
+        clock: true,
+        ..Grants::none()
+    };
+    let module = load(&bytes, &clock).expect("granted");
     assert!(module.compile("{}", &view(4)).is_ok());
 }
 

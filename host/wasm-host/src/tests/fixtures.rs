@@ -69,6 +69,22 @@ pub(super) fn classifier(imports: &str, body: &str) -> Vec<u8> {
     component("control", "classifier-module", &text)
 }
 
+/// A steering module that does `body` when asked for a choice; `configure` has `$length` and traps if it likes.
+pub(super) fn steering(imports: &str, configure: &str, body: &str) -> Vec<u8> {
+    let text = format!(
+        r#"(module {imports}
+            (memory (export "memory") 1)
+            (global $length (mut i32) (i32.const 0))
+            (data (i32.const 2048) "default/bstranger")
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096))
+            (func (export "weft:control/lifecycle@0.1.0-alpha.1#configure") (param i32 i32)
+                (result i32) (global.set $length (local.get 1)) {configure} (i32.const 0))
+            (func $choose (export "weft:control/steering@0.1.0-alpha.1#choose")
+                (param $view i32) (result i32) {body}))"#
+    );
+    component("control", "steering-module", &text)
+}
+
 /// Where a packet fixture keeps its descriptors.
 pub(super) const TABLE: u32 = 1024;
 
@@ -83,20 +99,20 @@ pub(super) fn packet_function_that_saves(table: u32, process: &str, save: &str) 
         r#"(module
             (memory (export "memory") 1)
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 40960))
-            (func (export "weft:packet/lifecycle@0.1.0-alpha.1#describe") (result i32)
+            (func (export "weft:packet/lifecycle@0.1.0-alpha.2#describe") (result i32)
                 (i32.const 0))
-            (func (export "weft:packet/lifecycle@0.1.0-alpha.1#configure")
+            (func (export "weft:packet/lifecycle@0.1.0-alpha.2#configure")
                 (param i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
                 (i32.store16 (i32.const 516) (i32.const 1))
                 (i32.store (i32.const 520) (i32.const {table}))
                 (i32.const 512))
-            (func (export "weft:packet/lifecycle@0.1.0-alpha.1#save") (result i32) {save})
-            (func (export "weft:packet/lifecycle@0.1.0-alpha.1#restore")
+            (func (export "weft:packet/lifecycle@0.1.0-alpha.2#save") (param $most i32) (result i32) {save})
+            (func (export "weft:packet/lifecycle@0.1.0-alpha.2#restore")
                 (param i32 i32 i32 i32) (result i32) (i32.const 0))
-            (func (export "weft:packet/hot@0.1.0-alpha.1#process")
+            (func (export "weft:packet/hot@0.1.0-alpha.2#process")
                 (param $window i32) (param $count i32) (param $now i64) {process})
-            (func (export "weft:packet/hot@0.1.0-alpha.1#tick") (param i64))
-            (func (export "weft:packet/stats@0.1.0-alpha.1#read") (result i32) (i32.const 0)))"#
+            (func (export "weft:packet/hot@0.1.0-alpha.2#tick") (param i64))
+            (func (export "weft:packet/stats@0.1.0-alpha.2#read") (result i32) (i32.const 0)))"#
     );
     component("packet", "packet-function", &text)
 }

@@ -6,7 +6,6 @@ use weft_sdk::test::ports;
 use weft_sdk::{Descriptor, Nanos, descriptor};
 
 use super::fixtures::{TABLE, engines, packet_function, packet_function_that_saves};
-use crate::limits::STATE_BYTES_MAX;
 use crate::{Arena, Grants, Limits, ModuleFault, PacketInstance, PacketModule, Setup};
 
 const SLOT: u32 = 2048;
@@ -132,8 +131,8 @@ fn a_function_that_takes_all_memory_is_refused_it() {
 
 #[test]
 fn state_beyond_the_limit_is_refused_by_name_and_the_function_goes_on() {
-    let arena = arena();
-    for (bytes, fits) in [(STATE_BYTES_MAX, true), (STATE_BYTES_MAX + 1, false)] {
+    let (arena, state_bytes_max) = (arena(), Limits::default().state_bytes);
+    for (bytes, fits) in [(state_bytes_max, true), (state_bytes_max + 1, false)] {
         // The memory behind the window, zeroes, is the state.
         let save = format!(
             "(i32.store (i32.const 640) (i32.mul (memory.grow (i32.const 257)) (i32.const 65536)))
@@ -145,7 +144,7 @@ fn state_beyond_the_limit_is_refused_by_name_and_the_function_goes_on() {
         match instance.save() {
             Ok(state) => assert!(fits && state.len() == bytes, "{} bytes", state.len()),
             Err(ModuleFault::StateTooLarge { bytes: seen, max }) => {
-                assert_eq!((fits, seen, max), (false, bytes, STATE_BYTES_MAX));
+                assert_eq!((fits, seen, max), (false, bytes, state_bytes_max));
             }
             Err(fault) => panic!("{bytes} bytes: {fault}"),
         }

@@ -83,6 +83,78 @@ fn code_that_exports_nothing_gets_a_hint() {
 }
 
 #[test]
+fn an_import_from_elsewhere_is_named() {
+    // A module that wants a function `open` of `env`.
+    let types = b"\x01\x04\x01\x60\x00\x00";
+    let imports = b"\x02\x0c\x01\x03env\x04open\x00\x00";
+    let core = [&b"\0asm\x01\0\0\0"[..], types, imports].concat();
+    let error = encode("odd", &core).expect_err("refused");
+    assert!(
+        matches!(&error, BuildError::ForeignImport { import, .. } if import == "env::open"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_program_is_no_module_and_is_told_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write_crate(folder.path(), "");
+    fs::rename(
+        folder.path().join("src/lib.rs"),
+        folder.path().join("src/main.rs"),
+    )
+    .expect("renamed");
+    let error = Package::read(folder.path()).err().expect("no library");
+    assert!(
+        error
+            .to_string()
+            .contains("is not a package with a library"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_crate_outside_of_the_workspace_becomes_a_module() {
+    if !can_build() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    write_crate(
+        folder.path(),
+        "use weft_sdk::prelude::*;
+        #[derive(Default)]
+        pub struct First;
+        impl Steering for First {
+            fn configure(&mut self, _: &str) -> Result<(), Fault> { Ok(()) }
+            fn choose(&self, view: &HopView) -> Result<Choice, Fault> {
+                let first = view.candidates.first();
+                Ok(first.map_or(Choice::NoOpinion, |c| Choice::One(c.id.clone())))
+            }
+        }
+        weft_sdk::export_steering!(First);",
+    );
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let manifest = folder.path().join("Cargo.toml");
+    let sdk = fs::canonicalize(root.join("sdk/weft-sdk")).expect("the SDK");
+    let text = fs::read_to_string(&manifest).expect("a manifest");
+    let text = format!("{text}[dependencies]\nweft-sdk = {{ path = {sdk:?} }}\n");
+    fs::write(&manifest, text).expect("a manifest");
+    // The versions of this workspace: nothing is resolved anew, nothing compiled twice.
+    fs::copy(root.join("Cargo.lock"), folder.path().join("Cargo.lock")).expect("a lock file");
+    let request = BuildRequest {
+        out_dir: Some(folder.path().join("out")),
+        ..BuildRequest::new(folder.path())
+    };
+    let artifact = build(&request, &mut |_| {}).expect("a module");
+    assert_eq!(artifact.world, World::Steering);
+    assert_eq!(
+        artifact.imports,
+        ["weft:host/log@0.1.0-alpha.1"],
+        "the panic hook's"
+    );
+}
+
+#[test]
 fn a_folder_without_a_package_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let error = Package::read(folder.path()).err().expect("no package");

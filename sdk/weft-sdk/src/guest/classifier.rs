@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::bindings::capabilities::weft::types::net;
 use crate::bindings::classifier_module::exports::weft::control::{classifier, lifecycle};
 use crate::bindings::classifier_module::weft::control::{rules, snapshot};
-use crate::bindings::classifier_module::weft::types::net;
 use crate::{
     Action, Chain, Classifier, Endpoint, Hop, IpPrefix, IpProtocol, MatchSpec, PortRange, Rule,
     RuleSet, View,
@@ -43,19 +43,24 @@ impl<E: Exported> classifier::Guest for E {
 impl From<snapshot::View> for View {
     fn from(view: snapshot::View) -> Self {
         let endpoints = |list: Vec<_>| list.into_iter().map(Endpoint::from).collect();
-        let chain = view.chain;
         Self {
             revision: view.revision,
-            chain: Chain {
-                namespace: chain.namespace,
-                name: chain.name,
-                generation: chain.generation,
-                hops: chain.hops.into_iter().map(Hop::from).collect(),
-                symmetric_return: chain.symmetric_return,
-            },
+            chain: Chain::from(view.chain),
             rules_max: view.target.rules_max,
             sources: endpoints(view.sources),
             destinations: view.destinations.map(endpoints),
+        }
+    }
+}
+
+impl From<snapshot::Chain> for Chain {
+    fn from(chain: snapshot::Chain) -> Self {
+        Self {
+            namespace: chain.namespace,
+            name: chain.name,
+            generation: chain.generation,
+            hops: chain.hops.into_iter().map(Hop::from).collect(),
+            symmetric_return: chain.symmetric_return,
         }
     }
 }

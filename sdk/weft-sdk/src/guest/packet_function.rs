@@ -1,7 +1,7 @@
 //! Exports of the `packet-function` world for any [`PacketFunction`].
 
+use crate::bindings::capabilities::weft::types::faults;
 use crate::bindings::packet_function::exports::weft::packet::{hot, lifecycle, stats};
-use crate::bindings::packet_function::weft::types::faults;
 use crate::descriptor::{ABI, Descriptor};
 use crate::{Batch, Nanos, PacketFunction, Port, PortId};
 
@@ -63,8 +63,8 @@ impl<E: Exported> lifecycle::Guest for E {
         })
     }
 
-    fn save() -> Vec<u8> {
-        E::with(|running| running.function.save())
+    fn save(bytes_max: u32) -> Vec<u8> {
+        E::with(|running| running.function.save(bytes_max as usize))
     }
 
     fn restore(from_version: String, state: Vec<u8>) -> Result<(), faults::Fault> {

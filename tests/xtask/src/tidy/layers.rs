@@ -17,7 +17,7 @@ pub(super) struct Member {
 }
 
 /// Where a crate stands; arrows point from a higher number to a lower one.
-const LAYERS: [(&str, u8); 30] = [
+const LAYERS: [(&str, u8); 31] = [
     // bytes and nouns
     ("packet", 0),
     ("model", 1),
@@ -29,6 +29,7 @@ const LAYERS: [(&str, u8); 30] = [
     ("vswitch", 3),
     // guests' programs run natively through the runner
     ("firewall", 3),
+    ("least-loaded", 3),
     ("web-classifier", 3),
     // adapters
     ("memif-rs", 3),
