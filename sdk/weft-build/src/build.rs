@@ -107,7 +107,10 @@ pub fn build(
         path: path.clone(),
         source,
     })?;
-    let (bytes, imports) = (component.len(), inspection.imports);
+    let bytes = component.len();
+    // The others are types, which carry no authority.
+    let capability = |import: &String| import.starts_with("weft:host/");
+    let imports = inspection.imports.into_iter().filter(capability).collect();
     Ok(Artifact {
         path,
         bytes,
