@@ -219,10 +219,11 @@ fn bridged_vlans_are_untagged_inside_and_tagged_again_on_their_way_out() {
     }
     let bytes = eth(host(2), host(1), &udp("10.0.0.1", "10.0.0.2", (1, 2), 300));
     let sent = lab.send(trunk, &vlan(&bytes, 10));
-    let got: Vec<_> = sent
+    let mut got: Vec<_> = sent
         .iter()
         .map(|(on, bytes, _)| (*on, bytes.clone()))
         .collect();
+    got.sort();
     assert_eq!(got, [(trunk, vlan(&bytes, 20)), (access, bytes.clone())]);
     let back = eth(host(1), host(2), &udp("10.0.0.2", "10.0.0.1", (2, 1), 300));
     assert_eq!(
