@@ -13,6 +13,7 @@ use vpp_api_client::server::{
 };
 
 use crate::api;
+use crate::device::link_monitor::LinkMonitor;
 use crate::engine::{Engine, EngineConfig};
 use crate::stats::{self, SEGMENT_BYTES};
 use crate::worker::mailbox::Notice;
@@ -79,6 +80,7 @@ pub async fn run(arguments: Arguments) -> Result<(), DaemonError> {
     }
     tokio::spawn(carry_notices(server.handle(), notices));
     watch_memif(server.handle(), memif).map_err(DaemonError::Start)?;
+    watch_links(server.handle()).map_err(DaemonError::Start)?;
     tokio::spawn(tick(server.handle()));
     let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Start)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Start)?;
@@ -138,6 +140,34 @@ fn watch_memif(handle: Handle<Engine>, memif: Epoll) -> io::Result<()> {
     };
     std::thread::Builder::new()
         .name("memif-sockets".into())
+        .spawn(watch)
+        .map(drop)
+}
+
+/// Tells the engine what happens to the Linux interfaces of this process's namespace. The thread ends with the process.
+fn watch_links(handle: Handle<Engine>) -> io::Result<()> {
+    let monitor = LinkMonitor::open()?;
+    let runtime = tokio::runtime::Handle::current();
+    let watch = move || {
+        loop {
+            let news = match monitor.wait() {
+                Ok(news) => news,
+                Err(error) => {
+                    tracing::error!(%error, "Linux interfaces are not watched any more");
+                    return;
+                }
+            };
+            let posted = handle.post(move |engine, events| {
+                news.iter().for_each(|news| engine.link_news(news));
+                api::settle(engine, events);
+            });
+            if runtime.block_on(posted).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("links".into())
         .spawn(watch)
         .map(drop)
 }

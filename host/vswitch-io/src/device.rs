@@ -5,6 +5,7 @@
 
 pub mod af_packet;
 pub mod inlet;
+pub mod link_monitor;
 pub mod netlink;
 pub mod netns;
 pub mod pool;

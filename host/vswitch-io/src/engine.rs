@@ -25,7 +25,7 @@ use vswitch::interface::{DeviceSpec, LinkMode};
 use vswitch::{Dataplane, MacAddr, Nanos, SwIfIndex};
 
 use crate::clock::Clock;
-use crate::device::inlet::Inlet;
+use crate::device::inlet::{Inlet, RxMode};
 use crate::device::port::Port;
 use crate::worker::Worker;
 use crate::worker::mailbox::{Command, Mailbox, Notice, Post, TraceCommand};
@@ -71,6 +71,9 @@ pub struct Engine {
     ports_changed: bool,
     workers: Vec<WorkerHandle>,
     placements: BTreeMap<(SwIfIndex, u32), usize>,
+    rx_modes: BTreeMap<(SwIfIndex, u32), RxMode>,
+    /// Of queues to come.
+    pub default_rx_mode: RxMode,
     post: Post,
 }
 
@@ -131,6 +134,8 @@ impl Engine {
             ports_changed: false,
             workers,
             placements: BTreeMap::new(),
+            rx_modes: BTreeMap::new(),
+            default_rx_mode: RxMode::default(),
             post,
         };
         Ok((engine, notices))
@@ -177,6 +182,11 @@ impl Engine {
     /// Does what is due: ageing, memif reconnection. Returns how long to wait before the next call.
     pub fn tick(&mut self) -> Duration {
         self.dataplane.handle_timeout(self.clock.now());
+        let probes: Vec<_> = std::iter::from_fn(|| self.dataplane.poll_probe()).collect();
+        if !probes.is_empty() {
+            self.commit();
+            self.tell(0, Command::Probe(probes));
+        }
         self.dataplane.age_flows(self.clock.now());
         self.drive_memif();
         let due = self
@@ -263,6 +273,44 @@ impl Engine {
         Ok(())
     }
 
+    /// Sets how a queue, or all queues of an interface, are looked after.
+    pub fn set_rx_mode(
+        &mut self,
+        sw_if_index: SwIfIndex,
+        queue_id: Option<u32>,
+        mode: RxMode,
+    ) -> Result<(), ApiError> {
+        self.dataplane.interface(sw_if_index).map_err(code)?;
+        let queues: Vec<_> = self
+            .placements
+            .iter()
+            .filter(|((of, queue), _)| *of == sw_if_index && queue_id.is_none_or(|id| id == *queue))
+            .map(|((_, queue), worker)| (*queue, *worker))
+            .collect();
+        if queues.is_empty() {
+            return Err(ApiError::Unimplemented);
+        }
+        for (queue, worker) in queues {
+            self.rx_modes.insert((sw_if_index, queue), mode);
+            let queue_id = Some(queue);
+            self.tell(
+                worker,
+                Command::Mode {
+                    sw_if_index,
+                    queue_id,
+                    mode,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// How a queue is looked after.
+    pub fn rx_mode(&self, sw_if_index: SwIfIndex, queue_id: u32) -> RxMode {
+        let mode = self.rx_modes.get(&(sw_if_index, queue_id)).copied();
+        mode.unwrap_or(self.default_rx_mode)
+    }
+
     /// Starts or stops tracing on all workers.
     pub fn trace(&self, command: &TraceCommand) {
         for worker in &self.workers {
@@ -318,7 +366,8 @@ impl Engine {
     /// Connects a device to the workers: where its frames leave, and who serves its queues.
     fn attach(&mut self, sw_if_index: SwIfIndex, port: Port, inlets: Vec<Inlet>) {
         self.set_port(sw_if_index, Some(Arc::new(port)));
-        for inlet in inlets {
+        for mut inlet in inlets {
+            inlet.mode = self.rx_mode(sw_if_index, inlet.queue_id);
             let worker = self.least_loaded();
             self.placements
                 .insert((sw_if_index, inlet.queue_id), worker);
@@ -348,6 +397,11 @@ impl Engine {
                 );
             }
         }
+    }
+
+    /// Forgets the modes of an interface that goes away.
+    fn forget_rx_modes(&mut self, sw_if_index: SwIfIndex) {
+        self.rx_modes.retain(|(of, _), _| *of != sw_if_index);
     }
 
     fn set_port(&mut self, sw_if_index: SwIfIndex, port: Option<Arc<Port>>) {

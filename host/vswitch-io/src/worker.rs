@@ -9,6 +9,7 @@ pub mod mailbox;
 pub mod view;
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -17,11 +18,11 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use vswitch::Batch;
 use vswitch::reassembly::Reassembler;
+use vswitch::{Batch, SwIfIndex};
 
 use crate::clock::Clock;
-use crate::device::inlet::{Inlet, InletError, Source};
+use crate::device::inlet::{Inlet, InletError, RxMode, Source};
 use crate::device::pool::TailPool;
 use crate::device::port::Scratch;
 use forward::Forward;
@@ -146,7 +147,7 @@ impl Worker {
         if is_busy && !self.is_kernel_due() {
             return 0;
         }
-        let sleeps = !is_busy && self.idle_turns >= IDLE_TURNS_MAX && !self.arm();
+        let sleeps = !is_busy && self.may_sleep() && !self.arm();
         let timeout = if sleeps {
             EpollTimeout::try_from(SLEEP_MAX)
         } else {
@@ -179,6 +180,20 @@ impl Worker {
             }
         }
         frames
+    }
+
+    /// Whether nothing happened for long enough, as the modes of the queues have it.
+    fn may_sleep(&self) -> bool {
+        let mut modes = self.inlets.iter().flatten().map(|inlet| inlet.mode);
+        if modes.clone().any(|mode| mode == RxMode::Polling) {
+            return false;
+        }
+        let most = if modes.all(|mode| mode == RxMode::Interrupt) {
+            0
+        } else {
+            IDLE_TURNS_MAX
+        };
+        self.idle_turns >= most
     }
 
     /// Whether rings were served often enough to look at what the kernel has.
@@ -297,6 +312,20 @@ impl Worker {
                 // The main thread may have stopped waiting.
                 done.send(()).ok();
             }
+            Command::Probe(neighbors) => self.probe(&neighbors),
+            Command::Mode {
+                sw_if_index,
+                queue_id,
+                mode,
+            } => {
+                let inlets = self.inlets.iter_mut().flatten();
+                for inlet in inlets.filter(|inlet| {
+                    inlet.sw_if_index == sw_if_index
+                        && queue_id.is_none_or(|id| id == inlet.queue_id)
+                }) {
+                    inlet.mode = mode;
+                }
+            }
             Command::Graph(graph) => self.graph = *graph,
             Command::Trace(TraceCommand::Start { max, only }) => self.graph.trace_start(max, only),
             Command::Trace(TraceCommand::Stop) => self.graph.trace_stop(),
@@ -305,6 +334,24 @@ impl Worker {
                 reply.send(self.graph.trace().packets().collect()).ok();
             }
             Command::Stop => self.stopped = true,
+        }
+    }
+
+    /// Asks neighbours whether they are still there.
+    fn probe(&mut self, neighbors: &[(SwIfIndex, IpAddr)]) {
+        let mut forward = Forward {
+            index: self.index,
+            graph: &mut self.graph,
+            batch: &mut self.batch,
+            pool: &mut self.pool,
+            scratch: &mut self.scratch,
+            reassembler: &mut self.reassembler,
+            view: self.view.load(),
+            now: self.clock.now(),
+            post: &self.post,
+        };
+        for neighbor in neighbors {
+            forward.ask(*neighbor);
         }
     }
 

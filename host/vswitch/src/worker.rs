@@ -1,5 +1,6 @@
 //! One thread's share of the engine.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::batch::Batch;
@@ -7,6 +8,7 @@ use crate::counters::{IfCounter, WorkerCounters};
 use crate::event::Event;
 use crate::graph::{Env, Graph, NodeId, Queues, State};
 use crate::id::{Nanos, SwIfIndex};
+use crate::offload::Offload;
 use crate::tables::Tables;
 use crate::trace::Trace;
 
@@ -43,6 +45,34 @@ impl Worker {
         }
         self.queues
             .extend(NodeId::EthernetInput, batch.received_ids());
+        let env = Env::new(tables, now, &self.counters, &mut self.state);
+        Graph {
+            env,
+            batch,
+            queues: &mut self.queues,
+        }
+        .run();
+    }
+
+    /// Asks a neighbour for its address; what is to be transmitted is left in the empty `batch`.
+    pub fn ask(
+        &mut self,
+        tables: &Tables,
+        batch: &mut Batch,
+        (on, target): (SwIfIndex, IpAddr),
+        now: Nanos,
+    ) {
+        self.state.start_run();
+        let Some((id, frame)) = batch.spare() else {
+            return;
+        };
+        frame.reset(on, 0, None, Offload::default());
+        (frame.meta.tx, frame.meta.next_hop, frame.meta.local) = (on, target, true);
+        let node = match target {
+            IpAddr::V4(_) => NodeId::Ip4Arp,
+            IpAddr::V6(_) => NodeId::Ip6DiscoverNeighbor,
+        };
+        self.queues.extend(node, &[id]);
         let env = Env::new(tables, now, &self.counters, &mut self.state);
         Graph {
             env,

@@ -11,12 +11,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use packet::{MacAddr, ethernet, ipv4, proto, udp};
 use vswitch::acl::{AclAction, AclRule, PortRange};
 use vswitch::interface::DeviceSpec;
+use vswitch::interface::UrpfSpec;
 use vswitch::neighbor::NeighborFlags;
 use vswitch::npol::{
     Criterion, Entry, InterfacePolicies, IpSetKind, Member, Policy, PolicyDefault, RuleAction,
     RuleSpec,
 };
-use vswitch::tunnel::VxlanSpec;
+use vswitch::route::RoutePath;
+use vswitch::tunnel::{IpipFlags, IpipSpec, VxlanSpec};
 use vswitch::{BATCH_MAX, Batch, Dataplane, Family, Nanos, Offload, SwIfIndex, Tail};
 
 struct Counting;
@@ -122,10 +124,77 @@ fn receive(batch: &mut Batch, rx: SwIfIndex, bytes: &mut [u8], round: usize) {
         len: 900,
     };
     for port in (0u16..).skip(round * BATCH_MAX).take(BATCH_MAX) {
-        bytes[34..36].copy_from_slice(&port.to_be_bytes());
+        // The UDP header is 30 bytes from the end.
+        let at = bytes.len() - 30;
+        bytes[at..at + 2].copy_from_slice(&port.to_be_bytes());
         let pushed = batch.push(rx, bytes, Some(tail), Offload::default());
         assert!(pushed.is_ok());
     }
+}
+
+/// Interfaces that do more to a packet than to send it on.
+struct Narrow {
+    /// Carries VLAN 9, 10.0.4.0/24, with strict source checks.
+    trunk: SwIfIndex,
+    /// 10.0.5.0/24 behind an MTU of 600.
+    link: SwIfIndex,
+}
+
+fn narrow(dp: &mut Dataplane, peer: IpAddr) -> Narrow {
+    let [trunk, link] = ["trunk", "link"].map(|name| device(dp, name));
+    let vlan = dp.create_vlan_subif(trunk, 9).unwrap();
+    dp.set_flags(vlan, true).unwrap();
+    dp.add_del_address(vlan, true, "10.0.4.1/24".parse().unwrap())
+        .unwrap();
+    dp.add_del_address(link, true, "10.0.5.1/24".parse().unwrap())
+        .unwrap();
+    dp.set_mtu(link, [600, 0, 0, 0]).unwrap();
+    let fixed = NeighborFlags {
+        is_static: true,
+        no_fib_entry: false,
+    };
+    let there: IpAddr = [10, 0, 5, 2].into();
+    dp.ip_neighbor_add_del(link, there, MacAddr([8; 6]), fixed, true, Nanos(0))
+        .unwrap();
+    let loose = UrpfSpec {
+        strict: false,
+        table_id: None,
+    };
+    dp.urpf_update(vlan, Family::V4, true, Some(loose)).unwrap();
+    let spec = IpipSpec {
+        instance: None,
+        src: [10, 0, 1, 1].into(),
+        dst: peer,
+        table_id: 0,
+        flags: IpipFlags::default(),
+        dscp: 0,
+    };
+    let tunnel = dp.ipip_add_tunnel(spec).unwrap();
+    dp.set_flags(tunnel, true).unwrap();
+    let path = RoutePath {
+        sw_if_index: tunnel,
+        ..RoutePath::default()
+    };
+    dp.ip_route_add_del(0, "10.0.6.0/24".parse().unwrap(), &[path], true, false)
+        .unwrap();
+    Narrow { trunk, link }
+}
+
+fn tagged(frame: &[u8]) -> Vec<u8> {
+    [&frame[..12], &[0x81, 0, 0, 9], &frame[12..]].concat()
+}
+
+/// The same packet, as long as the tail that comes with it makes it.
+fn long(mut frame: Vec<u8>) -> Vec<u8> {
+    ipv4::finish_header(&mut frame[14..], 50 + 900, 0);
+    frame
+}
+
+/// The first piece of a packet to the switch itself.
+fn fragment(dp: &mut Dataplane, on: SwIfIndex) -> Vec<u8> {
+    let mut out = frame(dp.interface(on).unwrap().mac, [10, 0, 5, 1]);
+    ipv4::finish_header(&mut out[14..], 20 + 24, ipv4::FLAG_MF);
+    out
 }
 
 /// Alone in this binary: another test's allocations would be counted too.
@@ -157,8 +226,9 @@ fn a_warm_worker_allocates_nothing() {
     let tunnel = dp.vxlan_add_del_tunnel_v3(true, spec).unwrap();
     dp.set_flags(tunnel, true).unwrap();
     dp.set_l2_xconnect(pod, tunnel, true).unwrap();
-    let [left_mac, guarded_mac, listed_mac] =
-        [left, guarded, listed].map(|on| dp.interface(on).unwrap().mac);
+    let narrow = narrow(&mut dp, peer);
+    let [left_mac, guarded_mac, listed_mac, trunk_mac] =
+        [left, guarded, listed, narrow.trunk].map(|on| dp.interface(on).unwrap().mac);
     let cases = [
         (wire_a, wire_b, frame(MacAddr([2; 6]), [10, 0, 1, 2])),
         (left, right, frame(left_mac, [10, 0, 1, 2])),
@@ -168,14 +238,29 @@ fn a_warm_worker_allocates_nothing() {
         // New flows, one per packet, and those that are denied.
         (guarded, right, frame(guarded_mac, [10, 0, 1, 2])),
         (listed, right, frame(listed_mac, [10, 0, 1, 2])),
+        // A VLAN of a trunk, with its source checked; a link that cuts packets; a tunnel; pieces for the switch.
+        (
+            narrow.trunk,
+            right,
+            tagged(&frame(trunk_mac, [10, 0, 1, 2])),
+        ),
+        (left, narrow.link, long(frame(left_mac, [10, 0, 5, 2]))),
+        (left, right, frame(left_mac, [10, 0, 6, 2])),
+        (
+            narrow.link,
+            SwIfIndex::LOCAL0,
+            fragment(&mut dp, narrow.link),
+        ),
     ];
     let tables = dp.publish();
     let (mut worker, mut batch) = (dp.new_worker(), Batch::new());
     for (rx, tx, mut bytes) in cases {
-        let mut transmitted = [0; 2];
+        // Pieces need longer queues, which take turns in serving nodes: it takes some rounds until all have grown.
+        let rounds = if tx == narrow.link { 8 } else { 2 };
+        let mut transmitted = vec![0; rounds];
         let mut before = 0;
         for (round, count) in transmitted.iter_mut().enumerate() {
-            if round == 1 {
+            if round + 1 == rounds {
                 before = ALLOCATIONS.load(Ordering::Relaxed);
             }
             receive(&mut batch, rx, &mut bytes, round);

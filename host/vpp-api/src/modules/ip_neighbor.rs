@@ -66,6 +66,20 @@ api! {
         recycle: bool,
     }
 
+    /// Asks for limits and ageing of neighbours.
+    request IpNeighborConfigGet("ip_neighbor_config_get" 0xa5db7bf7 => IpNeighborConfigGetReply) {
+        af: AddressFamily,
+    }
+
+    /// Answers [`IpNeighborConfigGet`].
+    reply IpNeighborConfigGetReply("ip_neighbor_config_get_reply" 0x798e6fdd) {
+        retval: Retval,
+        af: AddressFamily,
+        max_number: u32,
+        max_age: u32,
+        recycle: bool,
+    }
+
     /// Marks all neighbours as stale.
     request IpNeighborReplaceBegin("ip_neighbor_replace_begin" 0x51077d14 => ack) {}
 

@@ -4,11 +4,13 @@ use vpp_api::interface::{
     CreateLoopback, CreateLoopbackInstance, CreateLoopbackInstanceReply, CreateLoopbackReply,
     DeleteLoopback, HwInterfaceSetMtu, SwInterfaceAddDelAddress, SwInterfaceAddressReplaceBegin,
     SwInterfaceAddressReplaceEnd, SwInterfaceClearStats, SwInterfaceDetails, SwInterfaceDump,
-    SwInterfaceEvent, SwInterfaceGetMacAddress, SwInterfaceGetMacAddressReply, SwInterfaceGetTable,
+    SwInterfaceEvent, SwInterfaceGetDefaultRxMode, SwInterfaceGetDefaultRxModeReply,
+    SwInterfaceGetMacAddress, SwInterfaceGetMacAddressReply, SwInterfaceGetTable,
     SwInterfaceGetTableReply, SwInterfaceRxPlacementDetails, SwInterfaceRxPlacementDump,
-    SwInterfaceSetFlags, SwInterfaceSetInterfaceName, SwInterfaceSetMacAddress, SwInterfaceSetMtu,
-    SwInterfaceSetPromisc, SwInterfaceSetRxMode, SwInterfaceSetRxPlacement, SwInterfaceSetTable,
-    SwInterfaceSetUnnumbered, SwInterfaceTagAddDel, WantInterfaceEvents,
+    SwInterfaceSetDefaultRxMode, SwInterfaceSetFlags, SwInterfaceSetInterfaceName,
+    SwInterfaceSetMacAddress, SwInterfaceSetMtu, SwInterfaceSetPromisc, SwInterfaceSetRxMode,
+    SwInterfaceSetRxPlacement, SwInterfaceSetTable, SwInterfaceSetUnnumbered, SwInterfaceTagAddDel,
+    WantInterfaceEvents,
 };
 use vpp_api::interface_types::{IfStatusFlags, IfType, InterfaceIndex, LinkDuplex, RxMode};
 use vpp_api::{ApiError, FixedString};
@@ -16,6 +18,7 @@ use vswitch::interface::InterfaceInfo;
 
 use super::Api;
 use super::convert::{Coded, family, filter, index, mac, mac_if_set, mac_to_api, prefix, sw};
+use crate::device;
 use crate::engine::Engine;
 
 pub(super) fn register(api: &mut Api) {
@@ -108,13 +111,20 @@ fn register_queues(api: &mut Api) {
             .map(drop)
             .coded()
     })
-    // Workers are always adaptive, which serves every mode's purpose.
     .on::<SwInterfaceSetRxMode, _>(|engine, request| {
-        engine
-            .dataplane
-            .interface(sw(request.sw_if_index))
-            .map(drop)
-            .coded()
+        let mode = rx_mode(request.mode, engine.default_rx_mode)?;
+        let queue = request.queue_id_valid.then_some(request.queue_id);
+        engine.set_rx_mode(sw(request.sw_if_index), queue, mode)
+    })
+    .on::<SwInterfaceSetDefaultRxMode, _>(|engine, request| {
+        engine.default_rx_mode = rx_mode(request.mode, device::inlet::RxMode::default())?;
+        Ok(())
+    })
+    .on::<SwInterfaceGetDefaultRxMode, _>(|engine, _| {
+        Ok(SwInterfaceGetDefaultRxModeReply {
+            mode: rx_mode_to_api(engine.default_rx_mode),
+            ..Default::default()
+        })
     })
     .on::<SwInterfaceSetRxPlacement, _>(|engine, request| {
         if request.is_main {
@@ -132,10 +142,31 @@ fn register_queues(api: &mut Api) {
                 sw_if_index: index(of),
                 queue_id,
                 worker_id: u32::try_from(worker).unwrap_or(u32::MAX),
-                mode: RxMode::Adaptive,
+                mode: rx_mode_to_api(engine.rx_mode(of, queue_id)),
             })
             .collect()
     });
+}
+
+fn rx_mode(
+    mode: RxMode,
+    default: device::inlet::RxMode,
+) -> Result<device::inlet::RxMode, ApiError> {
+    Ok(match mode {
+        RxMode::Polling => device::inlet::RxMode::Polling,
+        RxMode::Interrupt => device::inlet::RxMode::Interrupt,
+        RxMode::Adaptive => device::inlet::RxMode::Adaptive,
+        RxMode::Default => default,
+        RxMode::Unknown | RxMode::Other(_) => return Err(ApiError::Unimplemented),
+    })
+}
+
+fn rx_mode_to_api(mode: device::inlet::RxMode) -> RxMode {
+    match mode {
+        device::inlet::RxMode::Polling => RxMode::Polling,
+        device::inlet::RxMode::Interrupt => RxMode::Interrupt,
+        device::inlet::RxMode::Adaptive => RxMode::Adaptive,
+    }
 }
 
 fn register_addresses(api: &mut Api) {

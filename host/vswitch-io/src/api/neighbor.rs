@@ -3,13 +3,14 @@
 use vpp_api::ApiError;
 use vpp_api::arp::{ProxyArpAddDel, ProxyArpIntfcEnableDisable};
 use vpp_api::ip_neighbor::{
-    IpNeighbor, IpNeighborAddDel, IpNeighborAddDelReply, IpNeighborDetails, IpNeighborDump,
-    IpNeighborEventV2, IpNeighborFlags, IpNeighborFlush, IpNeighborReplaceBegin,
-    IpNeighborReplaceEnd, WantIpNeighborEventsV2,
+    IpNeighbor, IpNeighborAddDel, IpNeighborAddDelReply, IpNeighborConfig, IpNeighborConfigGet,
+    IpNeighborConfigGetReply, IpNeighborDetails, IpNeighborDump, IpNeighborEventV2,
+    IpNeighborFlags, IpNeighborFlush, IpNeighborReplaceBegin, IpNeighborReplaceEnd,
+    WantIpNeighborEventsV2,
 };
 use vpp_api::ip6_nd::{Ip6ndProxyAddDel, SwInterfaceIp6ndRaConfig};
 use vswitch::Nanos;
-use vswitch::neighbor::{NeighborFlags, NeighborInfo};
+use vswitch::neighbor::{NeighborFlags, NeighborInfo, NeighborLimits};
 
 use super::Api;
 use super::convert::{Coded, family_of, filter, index, mac, mac_to_api, sw};
@@ -35,6 +36,27 @@ pub(super) fn register(api: &mut Api) {
             .coded()?;
         Ok(IpNeighborAddDelReply {
             stats_index,
+            ..Default::default()
+        })
+    })
+    .on::<IpNeighborConfig, _>(|engine, request| {
+        let limits = NeighborLimits {
+            max_number: request.max_number,
+            max_age: request.max_age,
+            recycle: request.recycle,
+        };
+        engine
+            .dataplane
+            .ip_neighbor_config(family_of(request.af)?, limits);
+        Ok(())
+    })
+    .on::<IpNeighborConfigGet, _>(|engine, request| {
+        let limits = engine.dataplane.ip_neighbor_limits(family_of(request.af)?);
+        Ok(IpNeighborConfigGetReply {
+            af: request.af,
+            max_number: limits.max_number,
+            max_age: limits.max_age,
+            recycle: limits.recycle,
             ..Default::default()
         })
     })

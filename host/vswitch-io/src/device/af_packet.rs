@@ -63,6 +63,8 @@ impl AfPacket {
                 count > 1,
             )?));
         }
+        // Setting it up may have brought the carrier.
+        let host = route.link(&config.host_if_name)?;
         Ok(Self { queues, host })
     }
 

@@ -33,6 +33,18 @@ pub enum Source {
     Memif(Box<memif_rs::RxQueue>),
 }
 
+/// How a queue is looked after.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RxMode {
+    /// Its worker never sleeps.
+    Polling,
+    /// Its worker sleeps as soon as nothing waits.
+    Interrupt,
+    /// Its worker polls while there is traffic, and a moment longer.
+    #[default]
+    Adaptive,
+}
+
 /// A receive queue of an interface.
 #[derive(Debug)]
 pub struct Inlet {
@@ -42,6 +54,8 @@ pub struct Inlet {
     pub queue_id: u32,
     /// Where the frames come from.
     pub source: Source,
+    /// How it is looked after.
+    pub mode: RxMode,
 }
 
 /// Why a queue cannot be used any more.
@@ -81,9 +95,9 @@ impl Inlet {
         }
     }
 
-    /// Whether looking for frames costs no system call.
+    /// Whether to look for frames every turn: because it costs no system call, or because it is asked for.
     pub fn is_polled(&self) -> bool {
-        matches!(self.source, Source::Memif(_))
+        matches!(self.source, Source::Memif(_)) || self.mode == RxMode::Polling
     }
 }
 

@@ -12,8 +12,8 @@ use nix::sys::socket::{
     socket,
 };
 
-const RTM_NEWLINK: u16 = 16;
-const RTM_DELLINK: u16 = 17;
+pub(super) const RTM_NEWLINK: u16 = 16;
+pub(super) const RTM_DELLINK: u16 = 17;
 const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
 const RTM_NEWROUTE: u16 = 24;
@@ -24,10 +24,10 @@ const NLM_F_REPLACE: u16 = 0x100;
 const NLM_F_CREATE: u16 = 0x400;
 
 const NLMSG_ERROR: u16 = 2;
-const HEADER_LEN: usize = 16;
+pub(super) const HEADER_LEN: usize = 16;
 
 const IFLA_ADDRESS: u16 = 1;
-const IFLA_IFNAME: u16 = 3;
+pub(super) const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
 const IFA_ADDRESS: u16 = 1;
@@ -36,6 +36,8 @@ const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 
 const IFF_UP: u32 = 1;
+/// Up, and with a carrier.
+pub(super) const IFF_RUNNING: u32 = 0x40;
 const IFA_F_NODAD: u8 = 0x02;
 const RT_TABLE_MAIN: u8 = 254;
 const RTPROT_STATIC: u8 = 4;
@@ -65,6 +67,8 @@ pub struct LinkInfo {
     pub mac: [u8; 6],
     /// Maximum transmission unit in bytes.
     pub mtu: u32,
+    /// Up, and with a carrier.
+    pub is_running: bool,
 }
 
 /// A route socket in the network namespace of the thread that opened it.
@@ -190,6 +194,7 @@ impl RouteSocket {
 fn parse_link(message: &[u8]) -> LinkInfo {
     let mut link = LinkInfo {
         index: u32_at(message, HEADER_LEN + 4),
+        is_running: u32_at(message, HEADER_LEN + 8) & IFF_RUNNING != 0,
         ..LinkInfo::default()
     };
     let mut rest = message.get(HEADER_LEN + 16..).unwrap_or_default();
@@ -264,14 +269,14 @@ fn c_string(text: &str) -> Vec<u8> {
     bytes
 }
 
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
+pub(super) fn u16_at(bytes: &[u8], at: usize) -> u16 {
     bytes
         .get(at..at + 2)
         .and_then(|b| b.try_into().ok())
         .map_or(0, u16::from_ne_bytes)
 }
 
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn u32_at(bytes: &[u8], at: usize) -> u32 {
     bytes
         .get(at..at + 4)
         .and_then(|b| b.try_into().ok())

@@ -8,7 +8,8 @@ use vswitch::{MacAddr, SwIfIndex};
 
 use super::{Engine, refused, stable_mac};
 use crate::device::af_packet::{AfPacket, AfPacketConfig};
-use crate::device::inlet::{Inlet, Source};
+use crate::device::inlet::{Inlet, RxMode, Source};
+use crate::device::link_monitor::LinkNews;
 use crate::device::port::Port;
 
 /// An interface on a Linux interface.
@@ -18,6 +19,8 @@ pub struct AfPacketDevice {
     pub host_if_name: String,
     /// The sockets.
     pub device: AfPacket,
+    /// How it was asked for.
+    config: AfPacketConfig,
 }
 
 impl Engine {
@@ -42,27 +45,17 @@ impl Engine {
         let mac = mac.unwrap_or_else(|| stable_mac(&device.host().mac));
         let name = format!("host-{}", config.host_if_name);
         let mtu = u16::try_from(device.host().mtu).unwrap_or(u16::MAX);
+        let is_running = device.host().is_running;
         let sw_if_index =
-            self.create_device(&name, "af-packet", mac, mtu, LinkMode::Ethernet, true)?;
-        let inlets = (0..).zip(device.queues()).map(|(queue_id, queue)| {
-            let source = Source::AfPacket(Arc::clone(queue));
-            Inlet {
-                sw_if_index,
-                queue_id,
-                source,
-            }
-        });
-        self.attach(
-            sw_if_index,
-            Port::AfPacket(device.queues().to_vec()),
-            inlets.collect(),
-        );
+            self.create_device(&name, "af-packet", mac, mtu, LinkMode::Ethernet, is_running)?;
+        self.attach_packets(sw_if_index, &device);
         let host_if_name = config.host_if_name.clone();
         self.packets.insert(
             sw_if_index,
             AfPacketDevice {
                 host_if_name,
                 device,
+                config: config.clone(),
             },
         );
         Ok(sw_if_index)
@@ -75,9 +68,69 @@ impl Engine {
             .ok_or(ApiError::SyscallError1)?;
         self.detach(sw_if_index);
         self.packets.remove(&sw_if_index);
+        self.forget_rx_modes(sw_if_index);
         self.dataplane
             .delete_interface(sw_if_index)
             .map_err(super::code)
+    }
+
+    /// Follows what happens to the Linux interfaces below: carrier found or lost, interface gone, or there again.
+    pub fn link_news(&mut self, news: &LinkNews) {
+        let Some(sw_if_index) = self.find_af_packet(&news.name) else {
+            return;
+        };
+        let Some(device) = self.packets.get(&sw_if_index) else {
+            return;
+        };
+        let is_same = device.device.host().index == news.index;
+        if news.is_gone {
+            if is_same {
+                tracing::info!(host_if_name = %news.name, "Linux interface is gone, link goes down");
+                self.set_link(sw_if_index, false);
+            }
+            return;
+        }
+        if !is_same && let Err(error) = self.reopen_packets(sw_if_index) {
+            tracing::warn!(host_if_name = %news.name, %error, "Linux interface is back but cannot be used");
+            return;
+        }
+        self.set_link(sw_if_index, news.is_running);
+    }
+
+    /// Attaches to the Linux interface that has the old one's name now.
+    fn reopen_packets(&mut self, sw_if_index: SwIfIndex) -> std::io::Result<()> {
+        let Some(old) = self.packets.get(&sw_if_index) else {
+            return Ok(());
+        };
+        let (config, host_if_name) = (old.config.clone(), old.host_if_name.clone());
+        let device = AfPacket::open(&config)?;
+        tracing::info!(%host_if_name, "Linux interface is back");
+        self.detach(sw_if_index);
+        self.attach_packets(sw_if_index, &device);
+        let device = AfPacketDevice {
+            host_if_name,
+            device,
+            config,
+        };
+        self.packets.insert(sw_if_index, device);
+        Ok(())
+    }
+
+    fn attach_packets(&mut self, sw_if_index: SwIfIndex, device: &AfPacket) {
+        let inlets = (0..).zip(device.queues()).map(|(queue_id, queue)| {
+            let source = Source::AfPacket(Arc::clone(queue));
+            Inlet {
+                sw_if_index,
+                queue_id,
+                source,
+                mode: RxMode::default(),
+            }
+        });
+        self.attach(
+            sw_if_index,
+            Port::AfPacket(device.queues().to_vec()),
+            inlets.collect(),
+        );
     }
 
     fn find_af_packet(&self, host_if_name: &str) -> Option<SwIfIndex> {

@@ -17,7 +17,7 @@ use vswitch::interface::LinkMode;
 use vswitch::{MacAddr, SwIfIndex};
 
 use super::{Engine, LINK_MTU, code, refused, stable_mac};
-use crate::device::inlet::{Inlet, Source};
+use crate::device::inlet::{Inlet, RxMode, Source};
 use crate::device::netns;
 use crate::device::port::Port;
 
@@ -242,6 +242,7 @@ impl Engine {
             client.shutdown();
         }
         self.unserve_memif(&device.request, device.client.as_ref());
+        self.forget_rx_modes(sw_if_index);
         self.dataplane.delete_interface(sw_if_index).map_err(code)
     }
 
@@ -353,6 +354,7 @@ impl Engine {
                 sw_if_index,
                 queue_id,
                 source,
+                mode: RxMode::default(),
             }
         });
         self.attach(

@@ -7,7 +7,7 @@ use vswitch::interface::LinkMode;
 use vswitch::{MacAddr, SwIfIndex};
 
 use super::{Engine, LINK_MTU, refused, stable_mac};
-use crate::device::inlet::{Inlet, Source};
+use crate::device::inlet::{Inlet, RxMode, Source};
 use crate::device::port::Port;
 use crate::device::tap::{Tap, TapConfig};
 
@@ -74,6 +74,7 @@ impl Engine {
                 sw_if_index,
                 queue_id,
                 source,
+                mode: RxMode::default(),
             }
         });
         self.attach(
@@ -93,6 +94,7 @@ impl Engine {
             .ok_or(ApiError::InvalidSwIfIndex)?;
         self.detach(sw_if_index);
         device.tap.remove();
+        self.forget_rx_modes(sw_if_index);
         self.dataplane
             .delete_interface(sw_if_index)
             .map_err(super::code)

@@ -1,5 +1,7 @@
 //! One batch through the graph and out: to ports, and to the reassembly of its fragments.
 
+use std::net::IpAddr;
+
 use memif_rs::RxQueue;
 use vswitch::graph::NodeId;
 use vswitch::reassembly::{Outcome, Reassembler};
@@ -30,6 +32,18 @@ impl Forward<'_> {
     /// Runs the batch; `ring` is where its tails are, when they are not in the pool.
     pub(super) fn run(&mut self, ring: Option<&RxQueue>) {
         self.graph.run(&self.view.tables, self.batch, self.now);
+        self.transmit(ring);
+    }
+
+    /// Sends the question for a neighbour.
+    pub(super) fn ask(&mut self, neighbor: (SwIfIndex, IpAddr)) {
+        self.graph
+            .ask(&self.view.tables, self.batch, neighbor, self.now);
+        self.transmit(None);
+        self.batch.clear();
+    }
+
+    fn transmit(&mut self, ring: Option<&RxQueue>) {
         let mut tails = Tails {
             pool: self.pool,
             ring,

@@ -1,6 +1,7 @@
 //! Messages between the main thread and the workers.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use vswitch::{Event, SwIfIndex};
 
-use crate::device::inlet::Inlet;
+use crate::device::inlet::{Inlet, RxMode};
 
 /// Notices waiting for the main thread; a worker drops what does not fit, since all of it is learned again.
 pub const NOTICES_MAX: usize = 4096;
@@ -36,6 +37,17 @@ pub enum Command {
         queue_id: u32,
         /// Gets the queue.
         to: SyncSender<Option<Inlet>>,
+    },
+    /// Ask these neighbours whether they are still there.
+    Probe(Vec<(SwIfIndex, IpAddr)>),
+    /// Receive from a queue, or all queues of an interface, in this way.
+    Mode {
+        /// The interface.
+        sw_if_index: SwIfIndex,
+        /// The queue; all when absent.
+        queue_id: Option<u32>,
+        /// How.
+        mode: RxMode,
     },
     /// Go on with this graph, the old one is suspect.
     Graph(Box<vswitch::Worker>),

@@ -321,8 +321,10 @@ impl Dataplane {
         self.interfaces.values().filter_map(pair).collect()
     }
 
-    /// Forgets learned addresses that were not seen for the age of their bridge domain. Call about once a second.
+    /// Forgets learned addresses that were not seen for the age of their bridge domain, and asks for neighbours that
+    /// are old. Call about once a second.
     pub fn handle_timeout(&mut self, now: Nanos) {
+        self.age_neighbors(now);
         self.cnat_handle_timeout(now);
         let is_old = |(bridge, mac): &(u32, MacAddr)| {
             let entry = self.tables.macs.get(&(*bridge, *mac))?;

@@ -13,12 +13,14 @@ use crate::error::ApiError;
 use crate::event::{Event, Notice};
 use crate::id::{Family, Nanos, SwIfIndex};
 use crate::interface::LinkMode;
-use crate::neighbor::{NeighborFlags, NeighborInfo};
+use crate::neighbor::{NeighborFlags, NeighborInfo, NeighborLimits};
 use crate::prefix::Prefix;
 use crate::route::RoutePath;
 
-/// Learned neighbours kept; VPP's default per family is 50,000.
-const LEARNED_MAX: usize = 100_000;
+/// Questions to a neighbour that does not answer, one a second, before it is forgotten.
+const PROBES_MAX: u8 = 3;
+/// Questions of one second.
+const PROBES_PER_TURN: usize = 256;
 
 type Key = (SwIfIndex, IpAddr);
 
@@ -27,6 +29,7 @@ struct Neighbor {
     mac: MacAddr,
     flags: NeighborFlags,
     updated: Nanos,
+    probes: u8,
 }
 
 /// Neighbours and adjacencies.
@@ -37,6 +40,12 @@ pub(super) struct NeighborState {
     adjacencies: BTreeMap<Key, (u32, u32)>,
     pool: Pool,
     stale: Option<BTreeSet<Key>>,
+    /// Learned ones, the oldest first.
+    by_age: BTreeSet<(Nanos, Key)>,
+    /// IPv4 and IPv6.
+    counts: [usize; 2],
+    limits: [NeighborLimits; 2],
+    probes: Vec<Key>,
 }
 
 const FIRST: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
@@ -46,7 +55,7 @@ impl Dataplane {
     /// [`ApiError::NoSuchEntry`].
     ///
     /// # Errors
-    /// [`ApiError::InvalidSwIfIndex`], [`ApiError::NoSuchEntry`].
+    /// [`ApiError::InvalidSwIfIndex`], [`ApiError::NoSuchEntry`], [`ApiError::LimitExceeded`].
     pub fn ip_neighbor_add_del(
         &mut self,
         on: SwIfIndex,
@@ -58,12 +67,22 @@ impl Dataplane {
     ) -> Result<u32> {
         self.interface(on)?;
         if is_add {
+            match self.neighbors.known.get(&(on, ip)).copied() {
+                // A configured neighbour is only replaced by a configured one; the code is VPP's.
+                Some(old) if old.flags.is_static && !flags.is_static && old.mac != mac => {
+                    return Err(ApiError::InvalidSwIfIndex);
+                }
+                Some(_) => {}
+                None if !self.make_room(Family::of(ip)) => return Err(ApiError::LimitExceeded),
+                None => {}
+            }
             Ok(self.set_neighbor(
                 (on, ip),
                 Neighbor {
                     mac,
                     flags,
                     updated: now,
+                    probes: 0,
                 },
             ))
         } else if self.neighbors.known.contains_key(&(on, ip)) {
@@ -131,10 +150,20 @@ impl Dataplane {
         if !self.interfaces.contains_key(&key.0) {
             return;
         }
-        match self.neighbors.known.get(&key) {
-            Some(known) if known.flags.is_static || known.mac == mac => return,
-            None if self.neighbors.known.len() >= LEARNED_MAX => return,
-            Some(_) | None => {}
+        match self.neighbors.known.get_mut(&key) {
+            Some(known) if known.flags.is_static => return,
+            Some(known) if known.mac == mac => {
+                self.neighbors.by_age.remove(&(known.updated, key));
+                self.neighbors.by_age.insert((now, key));
+                (known.updated, known.probes) = (now, 0);
+                return;
+            }
+            Some(_) => {}
+            None => {
+                if !self.make_room(Family::of(key.1)) {
+                    return;
+                }
+            }
         }
         self.set_neighbor(
             key,
@@ -142,15 +171,86 @@ impl Dataplane {
                 mac,
                 flags: NeighborFlags::default(),
                 updated: now,
+                probes: 0,
             },
         );
+    }
+
+    /// Sets the limits of a family.
+    pub fn ip_neighbor_config(&mut self, family: Family, limits: NeighborLimits) {
+        if let Some(place) = self.neighbors.limits.get_mut(at(family)) {
+            *place = limits;
+        }
+    }
+
+    pub fn ip_neighbor_limits(&self, family: Family) -> NeighborLimits {
+        let all = &self.neighbors.limits;
+        all.get(at(family)).copied().unwrap_or_default()
+    }
+
+    /// Takes the next neighbour that is to be asked whether it is still there.
+    pub fn poll_probe(&mut self) -> Option<(SwIfIndex, IpAddr)> {
+        self.neighbors.probes.pop()
+    }
+
+    /// Asks neighbours that are too old, and forgets those that do not answer. Call about once a second.
+    pub(super) fn age_neighbors(&mut self, now: Nanos) {
+        let is_old = |(updated, key): &&(Nanos, Key)| {
+            let age = u64::from(self.ip_neighbor_limits(Family::of(key.1)).max_age);
+            age > 0 && now.0.saturating_sub(updated.0) > age * 1_000_000_000
+        };
+        let old: Vec<Key> = self
+            .neighbors
+            .by_age
+            .iter()
+            .filter(is_old)
+            .take(PROBES_PER_TURN)
+            .map(|(_, key)| *key)
+            .collect();
+        self.neighbors.probes.clear();
+        for key in old {
+            match self.neighbors.known.get_mut(&key) {
+                Some(known) if known.probes < PROBES_MAX => {
+                    known.probes += 1;
+                    self.neighbors.probes.push(key);
+                }
+                _ => self.remove_neighbor(key),
+            }
+        }
+    }
+
+    /// Tells whether there is room for another neighbour, and makes it if that is allowed.
+    fn make_room(&mut self, family: Family) -> bool {
+        let limits = self.ip_neighbor_limits(family);
+        let count = self.neighbors.counts.get(at(family)).copied().unwrap_or(0);
+        if limits.max_number == 0 || count < limits.max_number as usize {
+            return true;
+        }
+        let mut all = self.neighbors.by_age.iter();
+        let oldest = all.find(|(_, (_, ip))| Family::of(*ip) == family);
+        match oldest.map(|(_, key)| *key).filter(|_| limits.recycle) {
+            Some(key) => {
+                self.remove_neighbor(key);
+                true
+            }
+            None => false,
+        }
     }
 
     fn set_neighbor(&mut self, key: Key, neighbor: Neighbor) -> u32 {
         if let Some(stale) = &mut self.neighbors.stale {
             stale.remove(&key);
         }
-        let is_new = self.neighbors.known.insert(key, neighbor).is_none();
+        let old = self.neighbors.known.insert(key, neighbor);
+        let is_new = old.is_none();
+        if let Some(old) = old {
+            self.neighbors.by_age.remove(&(old.updated, key));
+        } else if let Some(count) = self.neighbors.counts.get_mut(at(Family::of(key.1))) {
+            *count += 1;
+        }
+        if !neighbor.flags.is_static {
+            self.neighbors.by_age.insert((neighbor.updated, key));
+        }
         // The neighbour itself holds its adjacency once.
         let index = if is_new {
             self.acquire_adjacency(key)
@@ -185,6 +285,10 @@ impl Dataplane {
         let Some(neighbor) = self.neighbors.known.remove(&key) else {
             return;
         };
+        self.neighbors.by_age.remove(&(neighbor.updated, key));
+        if let Some(count) = self.neighbors.counts.get_mut(at(Family::of(key.1))) {
+            *count -= 1;
+        }
         let (on, ip) = key;
         if let Some(interface) = self.interfaces.get(&on) {
             let family = Family::of(ip);
@@ -294,5 +398,13 @@ const fn makes_route(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => !v4.is_unspecified(),
         IpAddr::V6(v6) => !v6.is_unicast_link_local() && !v6.is_unspecified(),
+    }
+}
+
+/// Place of a family in pairs.
+const fn at(family: Family) -> usize {
+    match family {
+        Family::V4 => 0,
+        Family::V6 => 1,
     }
 }

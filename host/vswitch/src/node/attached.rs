@@ -50,13 +50,16 @@ pub(super) fn learn_neighbor(
     if mac.is_multicast() || mac.is_zero() || interface.has_address(ip) {
         return;
     }
-    if let Some(index) = env.tables.adjacency_of.get(&(on, ip))
-        && let Some(adjacency) = env.tables.adjacencies.get(*index)
-        && matches!(adjacency.rewrite, Some(crate::dpo::Rewrite::Ethernet { dst, .. }) if dst == mac)
-    {
-        return;
-    }
-    if !link_local && !is_attached(env.tables, on, fib, ip) {
+    let is_known = env
+        .tables
+        .adjacency_of
+        .get(&(on, ip))
+        .and_then(|index| env.tables.adjacencies.get(*index))
+        .is_some_and(
+            |a| matches!(a.rewrite, Some(crate::dpo::Rewrite::Ethernet { dst, .. }) if dst == mac),
+        );
+    // A known neighbour is reported, too: that it was seen keeps it young.
+    if !is_known && !link_local && !is_attached(env.tables, on, fib, ip) {
         return;
     }
     let [a, b, c, d, e, f] = mac.0;

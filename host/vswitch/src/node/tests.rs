@@ -8,6 +8,7 @@ mod chaos;
 mod cnat;
 mod fragments;
 mod ipip;
+mod neighbors;
 mod policy;
 mod routing;
 mod steering;
