@@ -2,10 +2,13 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 use vpp_api::fib_types::{FibPath, FibPathNhProto};
-use vpp_api::interface::{CreateVlanSubif, SwInterfaceSetMtu, SwInterfaceSetUnnumbered};
-use vpp_api::interface_types::InterfaceIndex;
+use vpp_api::interface::{
+    CreateVlanSubif, SwInterfaceDump, SwInterfaceSetMtu, SwInterfaceSetUnnumbered,
+};
+use vpp_api::interface_types::{IfStatusFlags, InterfaceIndex};
 use vpp_api::ip::{IpReassemblyEnableDisable, IpRoute, IpRouteAddDel};
 use vpp_api::ipip::{IpipAddTunnel, IpipTunnel};
 use vpp_api::tapv2::TapFlags;
@@ -286,4 +289,47 @@ async fn a_vlan_subinterface_of_a_packet_socket_answers_with_its_tag() {
             Err(format!("{:?} {:?}", received[0], &bytes[..42]))
         }
     });
+}
+
+/// Whether the dataplane says that an interface has a link.
+async fn has_link(switch: &Switch, sw_if_index: InterfaceIndex) -> bool {
+    let dump = SwInterfaceDump {
+        sw_if_index,
+        ..SwInterfaceDump::default()
+    };
+    let details = switch.api.dump(&dump).await.unwrap().remove(0);
+    details.flags.contains(IfStatusFlags::LINK_UP)
+}
+
+async fn expect_link(switch: &Switch, sw_if_index: InterfaceIndex, up: bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while has_link(switch, sw_if_index).await != up {
+        assert!(Instant::now() < deadline, "the link does not become {up}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_packet_socket_follows_the_carrier_and_a_new_interface_of_its_name() {
+    if !is_permitted() {
+        return;
+    }
+    let (node, host) = (Namespace::new("node"), Namespace::new("host"));
+    wire(&node, &host);
+    host.run("ip addr add 192.168.5.2/24 dev up0");
+    let switch = Switch::start(Some(&node), 1).await;
+    let uplink = switch.af_packet("up0").await;
+    switch.address(uplink, "192.168.5.1/24").await;
+    expect_link(&switch, uplink, true).await;
+    expect_ping(&host, "192.168.5.1");
+    host.run("ip link set up0 down");
+    expect_link(&switch, uplink, false).await;
+    host.run("ip link set up0 up");
+    expect_link(&switch, uplink, true).await;
+    node.run("ip link del up0");
+    expect_link(&switch, uplink, false).await;
+    wire(&node, &host);
+    host.run("ip addr add 192.168.5.2/24 dev up0");
+    expect_link(&switch, uplink, true).await;
+    expect_ping(&host, "192.168.5.1");
 }
