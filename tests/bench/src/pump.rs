@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::memif::{BURST, Control, End, count, read_in_place, send};
 use crate::traffic::{Generator, Side, Size, Traffic};
 
+/// How long a first frame of every flow may take.
+const PRIME_MAX: Duration = Duration::from_secs(90);
 /// How long a probe may take.
 const PROBE_MAX: Duration = Duration::from_millis(200);
 
@@ -90,6 +92,16 @@ pub(crate) fn pump(arguments: &PumpArguments) -> anyhow::Result<()> {
     let [left, right] = &mut wires.0;
     let mut links = [(&mut left.rx, &mut left.tx), (&mut right.rx, &mut right.tx)];
     let mut ends = Ends([&mut left.end, &mut right.end]);
+    let deadline = Instant::now() + PRIME_MAX;
+    while !generators.iter().all(Generator::is_primed) {
+        for ((rx, tx), frames) in links.iter_mut().zip(&mut generators) {
+            send(tx, frames)?;
+            read_in_place(rx)?;
+        }
+        if Instant::now() > deadline {
+            bail!("the dataplane took not every flow in {PRIME_MAX:?}");
+        }
+    }
     count(
         &mut ends,
         Duration::from_secs_f64(arguments.seconds),

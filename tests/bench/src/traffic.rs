@@ -134,6 +134,8 @@ struct Spread {
     /// Where it is in the frame.
     at: usize,
     count: u32,
+    /// Addresses that had their first turn; they have it in order.
+    primed: u32,
     /// Networks behind the other side have even or odd numbers; clients have all.
     parity: Option<u32>,
     state: u32,
@@ -171,6 +173,7 @@ impl Generator {
         let spread = (networks > 0).then(|| Spread {
             at,
             count: networks,
+            primed: 0,
             parity: (!is_service).then_some(u32::from(side.subnet & 1)),
             state: 0x9e37_79b9 ^ u32::from(side.subnet),
             sum: frames.first().map_or(0, |frame| {
@@ -185,6 +188,13 @@ impl Generator {
             next: 0,
             spread,
         }
+    }
+
+    /// Whether every address had a turn, so that the dataplane knows all flows.
+    pub(crate) fn is_primed(&self) -> bool {
+        self.spread
+            .as_ref()
+            .is_none_or(|spread| spread.primed >= spread.count)
     }
 
     #[inline]
@@ -206,7 +216,11 @@ impl Spread {
         self.state ^= self.state >> 17;
         self.state ^= self.state << 5;
         let wide = (u64::from(self.state) * u64::from(self.count)) >> 32;
-        let n = u32::try_from(wide).unwrap_or(0);
+        let mut n = u32::try_from(wide).unwrap_or(0);
+        if self.primed < self.count {
+            n = self.primed;
+            self.primed += 1;
+        }
         let address = match self.parity {
             Some(parity) => NETWORKS + (((n & !1) | parity) << 8) + 5,
             None => CLIENTS.to_bits() + n,

@@ -23,28 +23,30 @@ use crate::traffic::{Size, Traffic};
 
 /// A way through the dataplane.
 pub(super) struct Scenario {
-    name: &'static str,
+    pub(super) name: &'static str,
     /// The ratio to VPP that is asked for.
     bar: f64,
     sizes: &'static [Size],
-    traffic: Traffic,
+    pub(super) traffic: Traffic,
     /// Routed networks that frames go to; 0 for the connected ones.
-    networks: u32,
+    pub(super) networks: u32,
     /// Most samples of each contender, where setting it up takes long.
     rounds_max: usize,
     /// Sets both memifs up.
-    configure: Configure,
+    pub(super) configure: Configure,
     /// What weft-vswitch is measured against instead of VPP: itself, under a name and set up otherwise.
     plain: Option<(&'static str, Configure)>,
 }
 
 type Configure = fn(&Dataplane, [InterfaceIndex; 2]) -> anyhow::Result<()>;
 
+pub(super) const CROSS_CONNECT: &str = cross_connect::SCENARIO.name;
+
 const ALL_SIZES: &[Size] = &[Size::Bytes(64), Size::Imix, Size::Bytes(1500)];
 const SMALL: &[Size] = &[Size::Bytes(64)];
 const ENDS: &[Size] = &[Size::Bytes(64), Size::Bytes(1500)];
 
-fn scenarios() -> Vec<Scenario> {
+pub(super) fn scenarios() -> Vec<Scenario> {
     let mut all = vec![cross_connect::SCENARIO];
     all.extend(ip4::SCENARIOS);
     all.extend([ip6::SCENARIO, vxlan::SCENARIO]);
@@ -57,7 +59,7 @@ pub(super) fn run(setting: &Setting) -> CaseReport {
         title: "memif to memif through one worker, both directions together".into(),
         method: vec![
             "The dataplane, with one worker, on core 1; on core 0 one process that sends on both memifs and counts what comes out of both (headers read in place). The dataplane is the memif server.".into(),
-            "Sum of both directions, of frames that arrived. IMIX is 7 : 4 : 1 of 64, 594 and 1500 B. Routes are /24 networks, half of them behind each side; every frame goes to one of them at random.".into(),
+            "Sum of both directions, of frames that arrived. IMIX is 7 : 4 : 1 of 64, 594 and 1500 B. Routes are /24 networks, half of them behind each side; every frame goes to one of them at random, after one to each.".into(),
             "VXLAN: encapsulation one way, decapsulation the other; sizes are those of the inner frames.".into(),
             "The kernel has no memif: it is the peer of the case `tcp`.".into(),
         ],
