@@ -19,7 +19,14 @@ pub(super) fn check(
     let Some(applied) = npol.applied.get(on.0) else {
         return Ok(());
     };
-    let Some(packet) = Packet::parse(frame.l3(), Scope::new(on.0)) else {
+    let scope = Scope::new(on.0);
+    if npol
+        .flows
+        .passes(frame.l3(), scope, hook, applied.epoch, env.now)
+    {
+        return Ok(());
+    }
+    let Some(packet) = Packet::parse(frame.l3(), scope) else {
         return Err(DropReason::BadVersion);
     };
     // A link without neighbour discovery is no link.

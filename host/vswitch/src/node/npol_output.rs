@@ -8,7 +8,7 @@ use crate::id::Family;
 use crate::track::Hook;
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
-    let Some(interface) = env.tables.interface(frame.meta.tx) else {
+    let Some(interface) = env.interface(frame.meta.tx) else {
         return Next::Drop(DropReason::NoInterface);
     };
     if let Err(reason) = npol::check(env, frame, frame.meta.tx, Hook::Tx) {

@@ -48,6 +48,7 @@ pub(super) struct Slot<'a> {
 }
 
 impl Slot<'_> {
+    #[inline]
     pub(super) fn has<const K: usize>(&self, key: &[u64; K]) -> bool {
         let mut pairs = self.key.iter().zip(key);
         pairs.all(|(word, want)| word.load(Ordering::Relaxed) == *want)
@@ -75,6 +76,7 @@ fn load<const N: usize>(words: &[Word]) -> [u64; N] {
 }
 
 /// Lanes whose tag is `tag`.
+#[inline]
 pub(super) fn tags_match(tags: [u64; 2], tag: u8) -> Lanes {
     Lanes(tags.map(|word| zeros(word ^ (ONES * u64::from(tag)))))
 }
@@ -96,6 +98,7 @@ pub(super) struct Lanes([u64; 2]);
 impl Iterator for Lanes {
     type Item = usize;
 
+    #[inline]
     fn next(&mut self) -> Option<usize> {
         for (word, base) in self.0.iter_mut().zip([0, SLOTS / 2]) {
             if *word != 0 {

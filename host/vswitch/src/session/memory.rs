@@ -1,6 +1,6 @@
 //! The memory of a table: headers of buckets in one slice, slots in another, both zero pages until used.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 use zerocopy::FromZeros;
 
@@ -36,6 +36,7 @@ impl Aligned {
         })
     }
 
+    #[inline]
     fn part(&self, at: usize, len: usize) -> &[Word] {
         let start = self.start + at * len;
         self.words.get(start..start + len).unwrap_or(&[])
@@ -66,11 +67,13 @@ impl<const K: usize, const V: usize> Memory<K, V> {
         self.headers.bytes() + self.slots.bytes()
     }
 
-    /// Spreads a hash over the buckets.
-    pub(super) fn bucket_of(&self, hash: u32) -> usize {
-        usize::try_from((u64::from(hash) * self.buckets as u64) >> 32).unwrap_or(0)
+    /// Spreads a hash of 32 bits over the buckets, of which there are fewer than 2^32.
+    #[inline]
+    pub(super) fn bucket_of(&self, hash: u64) -> usize {
+        usize::try_from((hash * self.buckets as u64) >> 32).unwrap_or(0)
     }
 
+    #[inline]
     fn header(&self, at: usize) -> Option<Header<'_>> {
         match self.headers.part(at, HEADER_WORDS) {
             [sequence, low, high, _] => Some(Header {
@@ -81,6 +84,7 @@ impl<const K: usize, const V: usize> Memory<K, V> {
         }
     }
 
+    #[inline]
     fn slot(&self, index: usize) -> Option<Slot<'_>> {
         let words = self.slots.part(index, Self::STRIDE);
         let (key, rest) = words.split_at_checked(K)?;
@@ -101,22 +105,38 @@ impl<const K: usize, const V: usize> Memory<K, V> {
     }
 
     /// Reads an entry without locking.
+    #[inline]
     pub(super) fn find(&self, at: usize, tag: u8, key: &[u64; K]) -> Option<Found<V>> {
         let header = self.header(at)?;
-        header.consistent(|| {
-            let mut lanes = tags_match(header.load_tags(), tag);
-            lanes.find_map(|lane| {
-                let slot = self.slot_in(at, lane)?;
-                if !slot.has(key) {
-                    return None;
+        for _ in 0..TRIES {
+            let before = header.sequence.load(Ordering::Acquire);
+            if before & 1 == 0 {
+                let found = self.find_now(at, header.load_tags(), tag, key);
+                fence(Ordering::Acquire);
+                if header.sequence.load(Ordering::Relaxed) == before {
+                    return found;
                 }
-                Some(Found {
+            }
+            std::hint::spin_loop();
+        }
+        None
+    }
+
+    /// What [`Memory::find`] finds if nobody writes meanwhile.
+    #[inline]
+    fn find_now(&self, at: usize, tags: [u64; 2], tag: u8, key: &[u64; K]) -> Option<Found<V>> {
+        for lane in tags_match(tags, tag) {
+            let index = at * SLOTS + lane;
+            let slot = self.slot(index)?;
+            if slot.has(key) {
+                return Some(Found {
                     value: slot.value(),
                     stamp: slot.load_stamp(),
-                    slot: at * SLOTS + lane,
-                })
-            })
-        })?
+                    slot: index,
+                });
+            }
+        }
+        None
     }
 
     /// Tells whether an entry of a bucket is such; a moment later that may be different.
@@ -180,7 +200,7 @@ impl<const K: usize, const V: usize> Memory<K, V> {
         );
         taken.ok()?;
         // Readers that see any of the writes to come also see the odd sequence.
-        std::sync::atomic::fence(Ordering::Release);
+        fence(Ordering::Release);
         Some(Locked {
             memory: self,
             at,

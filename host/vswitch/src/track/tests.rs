@@ -202,3 +202,42 @@ fn a_stale_flow_is_asked_about_as_it_began() {
     flows.forget(&stale, Nanos(0));
     assert_eq!(flows.look(&answer, Hook::Rx, 2, Nanos(0)), Known::Nothing);
 }
+
+/// The short cut must see what the long way sees, whatever the bytes are.
+#[test]
+fn a_plain_packet_reads_the_same_by_both_ways() {
+    let scope = Scope::new(7);
+    let mut read = 0;
+    let mut dice = 1u64;
+    for _ in 0..20_000 {
+        let mut bytes = [0u8; 64];
+        for byte in &mut bytes {
+            dice = dice.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            *byte = (dice >> 40) as u8;
+        }
+        bytes[0] = [0x45, 0x46, 0x60][usize::from(bytes[63] % 3)];
+        let protocol = [6, 17, 132, 1, 44][usize::from(bytes[62] % 5)];
+        if bytes[0] == 0x60 {
+            bytes[6] = protocol;
+            bytes[4..6].copy_from_slice(&24u16.to_be_bytes());
+        } else {
+            bytes[9] = protocol;
+            bytes[2..4].copy_from_slice(&64u16.to_be_bytes());
+            let flags = usize::from(bytes[61] % 4);
+            bytes[6..8].copy_from_slice(&[[0, 0], [0x40, 0], [0x20, 0], [0, 9]][flags]);
+        }
+        let cut = bytes
+            .get(..if bytes[60] % 8 == 0 { 30 } else { 64 })
+            .unwrap();
+        for hook in [Hook::Rx, Hook::Tx] {
+            let Some((key, kind)) = plain::read(cut, scope, hook) else {
+                continue;
+            };
+            let packet = Packet::parse(cut, scope).unwrap();
+            assert_eq!(packet.first_fragment, None);
+            assert_eq!((key_of(&packet, hook), packet.kind), (Some(key), kind));
+            read += 1;
+        }
+    }
+    assert!(read > 5_000, "{read}");
+}
