@@ -7,7 +7,7 @@
 
 mod socket;
 
-pub use socket::{ConnectError, connect, listen};
+pub use socket::{ConnectError, SOCKET_PATH_LEN_MAX, connect, listen};
 
 /// `weft.agent.v1`: the agent's services.
 #[expect(

@@ -236,8 +236,8 @@ impl Lab {
         let uid = uid.trim().to_owned();
         Ok(PodSetup {
             name: name.clone(),
-            // Short: the CNF's socket below it is also reached through /proc/<pid>/root, and a socket path has 107 bytes.
-            container_id: uid.replace('-', ""),
+            // As long as those of a real runtime.
+            container_id: uid.replace('-', "").repeat(2),
             uid,
             node: node
                 .with_context(|| format!("node `{}` is gone", placed.node))?
