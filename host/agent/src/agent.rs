@@ -4,7 +4,10 @@
 //! observed state leaves as one batch. The observed state is what the dataplane will be when the
 //! batches under way have succeeded; a failure takes its object back and leads to a read-back.
 
+mod acknowledge;
 mod attach;
+mod chained;
+mod identity;
 mod reconcile;
 mod stored;
 
@@ -18,12 +21,13 @@ use render::ipam::Pool;
 use render::{Facts, IfTag, Key, Object, Objects, Plan};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use tonic::Status;
 
 use crate::cluster::Outbox;
 use crate::dataplane::Dataplane;
 use crate::event::{Attached, Event, Mirrored};
 use crate::journal::Journal;
+use chained::Chained;
+use identity::Refusals;
 use reconcile::{Batch, Waiter};
 
 /// How long the agent waits at its start for the store before it acts on what it remembers.
@@ -51,6 +55,9 @@ pub(crate) struct Agent {
     sweep: Box<dyn Fn() + Send>,
 
     id: Option<NodeId>,
+    refusals: Refusals,
+    /// Whether the uplink has a link to the network; `None` where there is no uplink.
+    carrier: Option<bool>,
     facts: Facts,
     chains: BTreeMap<ObjectName, RenderedChain>,
     pod_records: BTreeMap<ObjectName, PodRecord>,
@@ -76,7 +83,12 @@ pub(crate) struct Agent {
 
     is_store_up: bool,
     heard_of: Vec<Mirrored>,
-    waiting_pods: Vec<(ObjectName, oneshot::Sender<Vec<model::InterfaceRequest>>)>,
+    waiting_pods: Vec<(ObjectName, oneshot::Sender<Option<PodRecord>>)>,
+    chained: Vec<Chained>,
+    /// The stored version of each chain.
+    revisions: BTreeMap<ObjectName, i64>,
+    /// Chains whose stored version is not known to be in the dataplane, or not said to be.
+    unacknowledged: BTreeSet<ObjectName>,
     started: Instant,
     retry_at: Option<Instant>,
     retry_pause: Duration,
@@ -125,6 +137,8 @@ impl Agent {
             pod_dir,
             sweep,
             id: None,
+            refusals: Refusals::default(),
+            carrier: None,
             facts,
             chains,
             pod_records: BTreeMap::new(),
@@ -146,6 +160,9 @@ impl Agent {
             is_store_up: false,
             heard_of: Vec::new(),
             waiting_pods: Vec::new(),
+            chained: Vec::new(),
+            revisions: BTreeMap::new(),
+            unacknowledged: BTreeSet::new(),
             started: Instant::now(),
             retry_at: None,
             retry_pause: RETRY.0,
@@ -175,7 +192,8 @@ impl Agent {
     /// When [`Event::Timeout`] is due.
     fn poll_timeout(&self) -> Option<Instant> {
         let settle = (!self.is_settled()).then(|| self.started + SETTLE);
-        [self.retry_at, self.snapshot_at, settle]
+        let chained = self.chained_until();
+        [self.retry_at, self.snapshot_at, settle, chained]
             .into_iter()
             .flatten()
             .min()
@@ -188,7 +206,9 @@ impl Agent {
             Event::Applied { batch, failures } => self.applied(batch, failures),
             Event::Link { tag, is_up } => self.link_changed(tag, is_up),
             Event::Mirror { of, event } => self.mirrored(of, event),
-            Event::Claimed(id) => self.become_node(id),
+            Event::Claimed(id) => self.claimed(id),
+            Event::NoNumber(reason) => self.no_number(reason),
+            Event::Carrier { is_up } => self.carrier_changed(is_up),
             Event::Stored { keys } => self.stored(keys),
             Event::Add(call) => self.add(*call),
             Event::Commit { attachment, answer } => drop(answer.send(self.commit(attachment))),
@@ -199,12 +219,19 @@ impl Agent {
                 self.detach(gone, answer);
             }
             Event::Inspect { attachment, answer } => drop(answer.send(self.inspect(&attachment))),
-            Event::PodInterfaces { pod, answer } => self.pod_interfaces(pod, answer),
+            Event::PodRecord {
+                pod,
+                is_needed,
+                answer,
+            } => self.pod_record(pod, is_needed, answer),
+            Event::Chained { attachment, answer } => self.await_chains(attachment, answer),
             Event::Status { answer } => drop(answer.send(self.ready().map(drop))),
             Event::Describe { answer } => drop(answer.send(self.describe())),
             Event::Timeout => self.timed_out().await,
         }
         self.flush().await;
+        self.acknowledge();
+        self.answer_chained();
     }
 
     async fn timed_out(&mut self) {
@@ -225,14 +252,13 @@ impl Agent {
         (heard(Mirrored::Nodes) && heard(Mirrored::Chains)) || self.started.elapsed() >= SETTLE
     }
 
-    /// Whether ADD can be served.
-    fn ready(&self) -> Result<NodeId, Status> {
-        if self.link == Link::Down {
-            let problem = "the dataplane is not connected; hint: is weft-vswitch or VPP running?";
-            return Err(Status::unavailable(problem));
+    fn carrier_changed(&mut self, is_up: bool) {
+        let was = self.carrier.replace(is_up);
+        if !is_up {
+            tracing::warn!("the uplink has no carrier: other nodes are out of reach");
+        } else if was == Some(false) {
+            tracing::info!("the uplink has its carrier again");
         }
-        let unnumbered = "the node has no number yet; hint: is the store running?";
-        self.id.ok_or_else(|| Status::unavailable(unnumbered))
     }
 
     fn describe(&self) -> NodeState {
@@ -243,7 +269,7 @@ impl Agent {
                 (Key::Interface(tag), Object::Interface { up, .. }) => Some(InterfaceState {
                     name: self.names.get(tag).cloned().unwrap_or_default(),
                     tag: tag.to_string(),
-                    up: *up && self.facts.links_up.contains(tag),
+                    up: *up && self.has_link(tag),
                     ..InterfaceState::default()
                 }),
                 _ => None,
@@ -266,10 +292,8 @@ impl Agent {
                 .as_ref()
                 .map(|p| p.net().to_string())
                 .unwrap_or_default(),
-            connected: BTreeMap::from([
-                ("dataplane".to_owned(), self.link != Link::Down),
-                ("store".to_owned(), self.is_store_up),
-            ]),
+            connected: self.connected(),
+            not_ready: self.refusals.reasons().cloned().collect(),
             desired: count(desired.len()),
             applied: count(applied),
             failed: failed.collect(),
@@ -277,6 +301,23 @@ impl Agent {
             resyncs: self.resyncs,
             operations: self.operations,
         }
+    }
+}
+
+impl Agent {
+    fn has_link(&self, tag: &IfTag) -> bool {
+        let is_uplink = *tag == render::node::uplink();
+        self.facts.links_up.contains(tag) && !(is_uplink && self.carrier == Some(false))
+    }
+
+    fn connected(&self) -> BTreeMap<String, bool> {
+        let uplink = self.carrier.map(|is_up| ("uplink", is_up));
+        let others = [
+            ("dataplane", self.link != Link::Down),
+            ("store", self.is_store_up),
+        ];
+        let all = others.into_iter().chain(uplink);
+        all.map(|(name, is_up)| (name.to_owned(), is_up)).collect()
     }
 }
 
@@ -297,11 +338,15 @@ async fn sleep_until(deadline: Option<Instant>) {
 }
 
 /// Facts of a node that knows nothing yet.
-pub(crate) fn facts(node: NodeName, config: &crate::AgentConfig) -> Facts {
+pub(crate) fn facts(
+    node: NodeName,
+    config: &crate::AgentConfig,
+    cluster: model::ClusterConfig,
+) -> Facts {
     Facts {
         node,
         id: NodeId(0),
-        cluster: config.cluster.clone(),
+        cluster,
         uplink: config.uplink.as_ref().map(|uplink| render::Uplink {
             interface: uplink.interface.clone(),
             address: uplink.address,
@@ -311,3 +356,6 @@ pub(crate) fn facts(node: NodeName, config: &crate::AgentConfig) -> Facts {
         links_up: BTreeSet::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

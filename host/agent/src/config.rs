@@ -31,7 +31,10 @@ pub struct AgentConfig {
     /// The way to the other nodes; absent on a single node.
     #[serde(default)]
     pub uplink: Option<UplinkConfig>,
-    pub cluster: ClusterConfig,
+    /// The cluster's configuration where the store has none yet; absent: the store's is waited for. One
+    /// that differs from the store's is a conflict, and the node serves no ADD until it is settled.
+    #[serde(default)]
+    pub cluster: Option<ClusterConfig>,
 }
 
 /// A host device that the dataplane takes for itself.

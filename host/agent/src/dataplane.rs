@@ -44,7 +44,7 @@ pub(crate) struct Dataplane {
 }
 
 impl Dataplane {
-    fn new() -> (Self, mpsc::Receiver<Command>) {
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Command>) {
         let (commands, receiver) = mpsc::channel(QUEUE);
         (Self { commands }, receiver)
     }

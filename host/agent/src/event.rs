@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use agent_api::agent::NodeState;
-use model::{InterfaceRequest, NodeId, ObjectName};
+use model::{InterfaceRequest, NodeId, NodeName, ObjectName, PodRecord};
 use render::{Key, LocalPod, Objects};
 use store::client::MirrorEvent;
 use tokio::sync::{mpsc, oneshot};
@@ -42,6 +42,12 @@ pub(crate) enum Event {
     },
     /// The store holds our node number.
     Claimed(NodeId),
+    /// It will not, for this reason; the claim is repeated.
+    NoNumber(String),
+    /// The uplink's link to the network went up or down.
+    Carrier {
+        is_up: bool,
+    },
     /// Keys below our own prefixes in the store, read after a connection.
     Stored {
         keys: Vec<String>,
@@ -65,10 +71,17 @@ pub(crate) enum Event {
         attachment: Attached,
         answer: Answer<(LocalPod, Objects)>,
     },
-    /// The extra interfaces that the pod's record asks for; answered when it is known.
-    PodInterfaces {
+    /// Answered when the chains that select the pod carry its packets here, or have had their time.
+    Chained {
+        attachment: Attached,
+        answer: Answer<Vec<Elsewhere>>,
+    },
+    /// What Kubernetes says of a pod; answered when it is known, or need not or cannot be.
+    PodRecord {
         pod: ObjectName,
-        answer: oneshot::Sender<Vec<InterfaceRequest>>,
+        /// The runtime did not say what the record says too.
+        is_needed: bool,
+        answer: oneshot::Sender<Option<PodRecord>>,
     },
     Status {
         answer: Answer<()>,
@@ -83,6 +96,7 @@ pub(crate) enum Event {
 /// The parts of the store that the agent follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mirrored {
+    Config,
     Nodes,
     Pods,
     Chains,
@@ -100,10 +114,21 @@ pub(crate) struct AddCall {
     pub(crate) attachment: Attached,
     pub(crate) netns: String,
     pub(crate) pod: Option<ObjectName>,
+    /// Absent while the pod's record is not known.
+    pub(crate) labels: Option<BTreeMap<String, String>>,
     /// The default interface is not among them.
     pub(crate) extra: Vec<InterfaceRequest>,
     /// Answered when the dataplane has it all.
     pub(crate) answer: Answer<LocalPod>,
+}
+
+/// Other nodes that must have a chain, too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    pub(crate) chain: ObjectName,
+    /// The version of the rendered chain, as the store counts.
+    pub(crate) revision: i64,
+    pub(crate) nodes: BTreeSet<NodeName>,
 }
 
 /// What is left to clean on the Linux side after a detachment.

@@ -1,4 +1,5 @@
-//! What survives the agent: its node number, its attachments, and the last it knew of the cluster.
+//! What survives the agent: its node number and configuration, its attachments, and the last it knew of
+//! the cluster.
 //!
 //! One small JSON file each, replaced by renaming, so that a killed agent leaves a whole file. They
 //! are not forced to the disk: when the machine itself dies, so do the pods.
@@ -7,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use model::{NodeId, NodeRecord, RenderedChain};
+use model::{ClusterConfig, NodeId, NodeRecord, RenderedChain};
 use render::LocalPod;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,15 @@ impl Journal {
 
     pub(crate) fn set_node_id(&self, id: NodeId) -> Result<(), JournalError> {
         write(&self.dir.join("node.json"), &id)
+    }
+
+    /// The configuration that the node ran with last.
+    pub(crate) fn config(&self) -> Option<ClusterConfig> {
+        read(&self.dir.join("config.json"))
+    }
+
+    pub(crate) fn set_config(&self, config: &ClusterConfig) -> Result<(), JournalError> {
+        write(&self.dir.join("config.json"), config)
     }
 
     pub(crate) fn attachments(&self) -> Result<BTreeMap<String, LocalPod>, JournalError> {

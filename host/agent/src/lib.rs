@@ -7,8 +7,10 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod carrier;
 mod cluster;
 pub mod config;
+mod counters;
 mod dataplane;
 mod event;
 mod journal;

@@ -282,7 +282,8 @@ pub(crate) fn attached_by<'a>(pod: &'a LocalPod, ifname: &str) -> Vec<&'a PodInt
         .collect()
 }
 
-async fn find(netlink: &Handle, name: &str) -> Result<Option<LinkMessage>, LinuxError> {
+/// The link called `name`, in the namespace of `netlink`.
+pub(crate) async fn find(netlink: &Handle, name: &str) -> Result<Option<LinkMessage>, LinuxError> {
     let mut found = Box::pin(netlink.link().get().match_name(name.to_owned()).execute());
     match found.try_next().await {
         Ok(link) => Ok(link),
@@ -293,6 +294,14 @@ async fn find(netlink: &Handle, name: &str) -> Result<Option<LinkMessage>, Linux
         }
         Err(source) => Err(kernel("look-up", name)(source)),
     }
+}
+
+pub(crate) fn name_of(link: &LinkMessage) -> Option<&str> {
+    let mut attributes = link.attributes.iter();
+    attributes.find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.as_str()),
+        _ => None,
+    })
 }
 
 fn mac_of(link: &LinkMessage) -> Option<MacAddr> {

@@ -77,6 +77,7 @@ mod tests {
         let pod = LocalPod {
             container_id: "c".to_owned(),
             pod: None,
+            labels: None,
             netns: "/run/netns/c".to_owned(),
             socket: 1,
             socket_path: socket(Path::new("/run/weft/pods"), "c"),

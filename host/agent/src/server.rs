@@ -11,18 +11,22 @@ use agent_api::agent::{
     DescribeRequest, GcReply, GcRequest, Interface, Ip, NodeState, Route, StatusReply,
     StatusRequest,
 };
-use model::{InterfaceKind, InterfaceRequest, ObjectName, annotation};
+use model::{InterfaceKind, InterfaceRequest, ObjectName, PodRecord, annotation};
 use render::pod::gateway_for;
 use render::{LocalPod, Objects};
+use store::client::StoreClient;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 
+use crate::cluster;
+use crate::counters;
 use crate::dataplane::Dataplane;
 use crate::event::{AddCall, Answer, Attached, Event, Events, Removed};
 use crate::linux::{self, LinuxError, Sandbox};
 use crate::pod_dir;
 
-/// How long ADD waits for the pod's record where the runtime passed no annotations.
+/// How long ADD waits for the pod's record: its interfaces, where the runtime passed no annotations, and
+/// its labels, where chains select by them.
 const POD_RECORD_WAIT: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
@@ -30,6 +34,9 @@ pub(crate) struct Service {
     pub(crate) events: Events,
     pub(crate) dataplane: Dataplane,
     pub(crate) pod_dir: PathBuf,
+    pub(crate) store: StoreClient,
+    /// Where the dataplane hands out its counters.
+    pub(crate) stats_socket: Option<PathBuf>,
     pub(crate) mtu: u16,
 }
 
@@ -91,7 +98,16 @@ impl Node for Service {
     async fn describe(&self, _: Request<DescribeRequest>) -> Reply<NodeState> {
         let (answer, receiver) = oneshot::channel();
         self.send(Event::Describe { answer }).await?;
-        receiver.await.map(Response::new).map_err(|_| ending())
+        let mut state = receiver.await.map_err(|_| ending())?;
+        if let Some(socket) = &self.stats_socket {
+            let counted = counters::count(socket, &mut state.interfaces).await;
+            if let Err(problem) = &counted {
+                tracing::warn!(problem = problem as &dyn std::error::Error, "no counters");
+            }
+            let is_there = counted.is_ok();
+            state.connected.insert("statistics".to_owned(), is_there);
+        }
+        Ok(Response::new(state))
     }
 }
 
@@ -116,9 +132,13 @@ impl Service {
             ),
             None => None,
         };
-        let extra = self
-            .extra_interfaces(&request.annotations, pod.as_ref())
-            .await?;
+        let record = self.pod_record(pod.as_ref(), &request.annotations).await?;
+        let extra = match &record {
+            Some(record) if request.annotations.is_empty() => record.interfaces.clone(),
+            _ => annotation::interfaces(&request.annotations)
+                .map_err(|e| Status::invalid_argument(e.to_string()))?,
+        };
+        let identity = (pod, record.map(|r| r.labels));
         if extra.iter().any(|i| i.name == attachment.ifname) {
             let name = &attachment.ifname;
             let problem = format!("interface `{name}` of the annotation is the default one's name");
@@ -138,7 +158,7 @@ impl Service {
             Err(problem) => return Err(not_attached(&problem)),
         }
         let done = self
-            .build(&attachment, &request.netns, pod, extra, &sandbox)
+            .build(&attachment, &request.netns, identity, extra, &sandbox)
             .await;
         if let Err(problem) = &done {
             tracing::warn!(?attachment, %problem, "attachment failed");
@@ -168,27 +188,32 @@ impl Service {
         }
     }
 
-    async fn extra_interfaces(
+    /// What the store knows of the pod; `None` also when it does not tell in time.
+    async fn pod_record(
         &self,
-        annotations: &BTreeMap<String, String>,
         pod: Option<&ObjectName>,
-    ) -> Result<Vec<InterfaceRequest>, Status> {
-        let refused = |e: annotation::AnnotationError| Status::invalid_argument(e.to_string());
-        let Some(pod) = pod.filter(|_| annotations.is_empty()) else {
-            return annotation::interfaces(annotations).map_err(refused);
+        annotations: &BTreeMap<String, String>,
+    ) -> Result<Option<PodRecord>, Status> {
+        let Some(pod) = pod.cloned() else {
+            return Ok(None);
         };
+        let is_needed = annotations.is_empty();
         let (answer, receiver) = oneshot::channel();
-        let pod = pod.clone();
-        self.send(Event::PodInterfaces { pod, answer }).await?;
+        self.send(Event::PodRecord {
+            pod,
+            is_needed,
+            answer,
+        })
+        .await?;
         let told = tokio::time::timeout(POD_RECORD_WAIT, receiver).await;
-        Ok(told.ok().and_then(Result::ok).unwrap_or_default())
+        Ok(told.ok().and_then(Result::ok).flatten())
     }
 
     async fn build(
         &self,
         attachment: &Attached,
         netns: &str,
-        pod: Option<ObjectName>,
+        (pod, labels): (Option<ObjectName>, Option<BTreeMap<String, String>>),
         extra: Vec<InterfaceRequest>,
         sandbox: &Sandbox,
     ) -> Result<AddReply, Status> {
@@ -212,6 +237,7 @@ impl Service {
                 attachment: asked,
                 netns,
                 pod,
+                labels,
                 extra,
                 answer,
             };
@@ -228,11 +254,18 @@ impl Service {
         }
         pod_dir::write_interfaces(&self.pod_dir, &local, self.mtu)
             .map_err(|e| Status::internal(e.to_string()))?;
-        let attachment = attachment.clone();
-        let ifname = attachment.ifname.clone();
+        let (attachment, ifname) = (attachment.clone(), attachment.ifname.clone());
+        let waited = attachment.clone();
         let kept = self
             .ask(|answer| Event::Commit { attachment, answer })
             .await?;
+        // The controller names only pods that are published, so this comes last.
+        let chained = |answer| Event::Chained {
+            attachment: waited,
+            answer,
+        };
+        let elsewhere = self.ask(chained).await?;
+        cluster::applied_elsewhere(&self.store, elsewhere).await;
         Ok(reply(&kept, &ifname, self.mtu))
     }
 }

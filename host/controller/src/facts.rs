@@ -54,7 +54,7 @@ impl Facts {
             Some(Key::HopState { node, chain, hop }) => {
                 into(&mut self.hop_states, (chain, hop, node), key, value)
             }
-            Some(Key::NodeId(_)) | None => Ok(()),
+            Some(Key::NodeId(_) | Key::AppliedChain { .. }) | None => Ok(()),
         }
     }
 
@@ -71,7 +71,7 @@ impl Facts {
             Some(Key::HopState { node, chain, hop }) => {
                 self.hop_states.remove(&(chain, hop, node));
             }
-            Some(Key::NodeId(_)) | None => {}
+            Some(Key::NodeId(_) | Key::AppliedChain { .. }) | None => {}
         }
     }
 }

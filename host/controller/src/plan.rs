@@ -106,6 +106,8 @@ pub fn plan(
         segments,
         open_destination: spec.destination.is_none(),
         bypassed,
+        source: Some(spec.source.clone()),
+        destination: spec.destination.clone(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! Settings that all nodes share.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -75,6 +76,36 @@ impl ClusterConfig {
     }
 }
 
+impl ClusterConfig {
+    /// The settings in which `other` is not the same, in words; `None` when there are none.
+    pub fn conflict(&self, other: &Self) -> Option<String> {
+        let Self {
+            pod_cidr,
+            node_prefix_len,
+            vxlan_cidr,
+            chain_cidr,
+            vxlan_vni,
+            chain_vni_base,
+            mtu,
+        } = self;
+        let pairs: [(&str, &dyn fmt::Display, &dyn fmt::Display); 7] = [
+            ("podCidr", pod_cidr, &other.pod_cidr),
+            ("nodePrefixLen", node_prefix_len, &other.node_prefix_len),
+            ("vxlanCidr", vxlan_cidr, &other.vxlan_cidr),
+            ("chainCidr", chain_cidr, &other.chain_cidr),
+            ("vxlanVni", vxlan_vni, &other.vxlan_vni),
+            ("chainVniBase", chain_vni_base, &other.chain_vni_base),
+            ("mtu", mtu, &other.mtu),
+        ];
+        let differing = pairs.iter().filter_map(|(name, ours, theirs)| {
+            let (ours, theirs) = (ours.to_string(), theirs.to_string());
+            (ours != theirs).then(|| format!("`{name}` is {ours} here and {theirs} there"))
+        });
+        let differing: Vec<String> = differing.collect();
+        (!differing.is_empty()).then(|| differing.join(", "))
+    }
+}
+
 /// The `index`-th address of `net`, counted from its network address.
 ///
 /// # Errors
@@ -118,6 +149,20 @@ mod tests {
         assert_eq!(
             config().vxlan_address(NodeId(2)),
             Ok("192.168.30.2/24".parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn a_conflict_names_every_setting_that_differs() {
+        assert_eq!(config().conflict(&config()), None);
+        let other = ClusterConfig {
+            mtu: 1500,
+            vxlan_cidr: "192.168.31.0/24".parse().unwrap(),
+            ..config()
+        };
+        assert_eq!(
+            config().conflict(&other).unwrap(),
+            "`vxlanCidr` is 192.168.30.0/24 here and 192.168.31.0/24 there, `mtu` is 1450 here and 1500 there"
         );
     }
 

@@ -2,7 +2,7 @@
 //!
 //! | prefix below `/weft/v1/` | value | writer |
 //! |---|---|---|
-//! | `config` | [`crate::ClusterConfig`] | operator (`weft lab`, installer) |
+//! | `config` | [`crate::ClusterConfig`] | operator (`weft lab`, installer), else the first agent that has one in its file |
 //! | `nodes/<node>` | [`crate::NodeRecord`] | that node's agent |
 //! | `node-ids/<id>` | node name | agents, by create-if-absent |
 //! | `pods/<ns>/<pod>` | [`crate::PodRecord`] | ksr |
@@ -11,6 +11,12 @@
 //! | `rendered-chains/<ns>/<chain>` | [`crate::RenderedChain`] | controller |
 //! | `chain-status/<ns>/<chain>` | [`crate::ChainStatus`] | controller |
 //! | `hop-states/<node>/<ns>/<chain>/<hop>` | [`crate::HopState`] | agent of that node |
+//!
+//! Beside it, below `/weft/applied/v1/`, which nobody watches:
+//!
+//! | prefix | value | writer |
+//! |---|---|---|
+//! | `<node>/<ns>/<chain>` | [`crate::AppliedChain`] | agent of that node |
 
 use std::fmt;
 
@@ -35,8 +41,13 @@ pub enum Key {
         chain: ObjectName,
         hop: String,
     },
+    AppliedChain {
+        node: NodeName,
+        chain: ObjectName,
+    },
 }
 
+pub const CONFIG: &str = "/weft/v1/config";
 pub const NODES: &str = "/weft/v1/nodes/";
 pub const NODE_IDS: &str = "/weft/v1/node-ids/";
 pub const PODS: &str = "/weft/v1/pods/";
@@ -45,6 +56,8 @@ pub const ATTACHMENTS: &str = "/weft/v1/attachments/";
 pub const RENDERED_CHAINS: &str = "/weft/v1/rendered-chains/";
 pub const CHAIN_STATUS: &str = "/weft/v1/chain-status/";
 pub const HOP_STATES: &str = "/weft/v1/hop-states/";
+/// Apart from the rest, so that its many small changes wake nobody who follows [`ROOT`].
+pub const APPLIED_CHAINS: &str = "/weft/applied/v1/";
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,6 +71,7 @@ impl fmt::Display for Key {
             Self::RenderedChain(chain) => write!(f, "{RENDERED_CHAINS}{chain}"),
             Self::ChainStatus(chain) => write!(f, "{CHAIN_STATUS}{chain}"),
             Self::HopState { node, chain, hop } => write!(f, "{HOP_STATES}{node}/{chain}/{hop}"),
+            Self::AppliedChain { node, chain } => write!(f, "{APPLIED_CHAINS}{node}/{chain}"),
         }
     }
 }
@@ -65,12 +79,19 @@ impl fmt::Display for Key {
 impl Key {
     /// Reads a key back; `None` when it is not one of ours (a newer writer's, say).
     pub fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix(ROOT)?;
-        let mut parts = rest.split('/');
-        let kind = parts.next()?;
         let object = |parts: &mut std::str::Split<'_, char>| {
             ObjectName::parse(parts.next()?, parts.next()?).ok()
         };
+        if let Some(rest) = text.strip_prefix(APPLIED_CHAINS) {
+            let mut parts = rest.split('/');
+            let node = NodeName::parse(parts.next()?).ok()?;
+            let chain = object(&mut parts)?;
+            let key = Self::AppliedChain { node, chain };
+            return parts.next().is_none().then_some(key);
+        }
+        let rest = text.strip_prefix(ROOT)?;
+        let mut parts = rest.split('/');
+        let kind = parts.next()?;
         let key = match kind {
             "config" => Self::Config,
             "nodes" => Self::Node(NodeName::parse(parts.next()?).ok()?),
@@ -108,6 +129,10 @@ mod tests {
             Key::Attachment(object.clone()),
             Key::RenderedChain(object.clone()),
             Key::ChainStatus(object.clone()),
+            Key::AppliedChain {
+                node: node.clone(),
+                chain: object.clone(),
+            },
             Key::HopState {
                 node,
                 chain: object,

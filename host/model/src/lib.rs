@@ -33,5 +33,7 @@ pub use node::NodeRecord;
 pub use pod::{
     AttachedInterface, Attachment, InterfaceKind, InterfaceRequest, NetworkRef, PodRecord,
 };
-pub use rendered::{ChainEnd, ChainStatus, HopState, RenderedChain, RenderedHop, Segment};
+pub use rendered::{
+    AppliedChain, ChainEnd, ChainStatus, HopState, RenderedChain, RenderedHop, Segment,
+};
 pub use selector::Selector;

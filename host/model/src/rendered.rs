@@ -11,6 +11,7 @@ use crate::chain::{OnFailure, ReturnPath};
 use crate::flow::FlowRule;
 use crate::mac::MacAddr;
 use crate::name::{NodeName, ObjectName};
+use crate::selector::Selector;
 
 /// What every agent needs to wire its part of one chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,13 @@ pub struct RenderedChain {
     /// Every hop is bypassed: nothing enters the chain until one is back.
     #[serde(default)]
     pub bypassed: bool,
+    /// Whose traffic is classified: a node steers a new pod of its own by this, before the controller
+    /// has named it in `entries`. Absent from older controllers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Selector>,
+    /// The same for `exits`; absent too where the destination is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<Selector>,
 }
 
 /// An end of the chain on one node: a loopback used as BVI in the end segment's bridge domain.
@@ -72,6 +80,14 @@ pub struct RenderedHop {
 #[serde(rename_all = "camelCase")]
 pub struct Segment {
     pub vni: u32,
+}
+
+/// How far a node has got with a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppliedChain {
+    /// The store's revision of the rendered chain that is in the node's dataplane.
+    pub revision: i64,
 }
 
 /// What the controller tells people about a chain.

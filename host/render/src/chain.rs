@@ -15,18 +15,22 @@
 //! hops, is still relayed. One case is left to the controller, which sees the hop states: while both
 //! sides have ends here and elsewhere, symmetric answers from elsewhere to sources of this node find
 //! no way in, because one bridge domain has one BVI.
+//!
+//! Whose traffic enters is the controller's to say, but a new pod cannot wait for it: where this node
+//! has an end already, the chain's own selectors make a pod a *member* of that end at once.
 
+mod members;
 mod steering;
 mod wiring;
-
-use std::net::IpAddr;
 
 use model::rendered::HopState;
 use model::{ChainEnd, NodeName, OnFailure, RenderedChain, RenderedHop, Segment};
 
-use crate::facts::{Facts, LocalPod};
+use crate::facts::Facts;
 use crate::object::{Device, IfTag, Objects};
 use crate::pod;
+
+pub use members::{Cover, concerns, cover, fails_closed};
 
 /// The objects of `chain` on this node.
 pub fn chain(facts: &Facts, chain: &RenderedChain) -> Objects {
@@ -57,14 +61,6 @@ pub fn hop_states(facts: &Facts, chain: &RenderedChain) -> Vec<(String, HopState
     local
         .map(|hop| (hop.name.clone(), view.hop_state(hop)))
         .collect()
-}
-
-/// Whether a change of pod `name` or of its links can change this chain here.
-pub fn concerns(chain: &RenderedChain, name: &model::ObjectName) -> bool {
-    let ends = chain.entries.iter().chain(&chain.exits);
-    chain.hops.iter().any(|h| h.pod == *name)
-        || chain.open_destination
-        || ends.flat_map(|e| &e.pods).any(|p| p.pod == *name)
 }
 
 /// A chain as seen from this node.
@@ -137,12 +133,6 @@ impl<'a> View<'a> {
         self.side_ends(side).iter().find(|e| self.is_here(&e.node))
     }
 
-    /// Containers of this node behind an end.
-    fn local_pods(&self, end: &'a ChainEnd) -> impl Iterator<Item = &'a LocalPod> + use<'a> {
-        let facts = self.facts;
-        end.pods.iter().filter_map(|p| facts.local_pod(&p.pod))
-    }
-
     /// The loopback of this node's end.
     fn end_tag(&self, side: Side) -> IfTag {
         IfTag::new(&format!("end/{}", self.vni(self.side_segment(side))))
@@ -186,13 +176,6 @@ impl<'a> View<'a> {
         };
         Some((IfTag::new(&format!("segment/{vni}/{}", peer.id)), device))
     }
-}
-
-/// Addresses of the pods behind an end, of the family of the end itself.
-fn pod_addresses(end: &ChainEnd) -> Vec<IpAddr> {
-    let all = end.pods.iter().flat_map(|p| p.addresses.iter().copied());
-    all.filter(|a| a.is_ipv4() == end.address.is_ipv4())
-        .collect()
 }
 
 #[cfg(test)]

@@ -40,6 +40,9 @@ pub struct LocalPod {
     pub container_id: String,
     /// Absent for an anonymous attachment.
     pub pod: Option<ObjectName>,
+    /// The pod's labels; absent while its record is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<BTreeMap<String, String>>,
     /// Path of the network namespace.
     pub netns: String,
     /// Number of the pod's memif control socket, unique on the node.
@@ -75,11 +78,23 @@ impl LocalPod {
     pub fn interface(&self, name: &str) -> Option<&PodInterface> {
         self.interfaces.iter().find(|i| i.name == name)
     }
+
+    /// Addresses on the pod network.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let all = self.interfaces.iter();
+        all.flat_map(|i| i.addresses.iter().copied())
+    }
 }
 
 impl Facts {
     /// The local container of pod `name`.
     pub fn local_pod(&self, name: &ObjectName) -> Option<&LocalPod> {
-        self.pods.values().find(|p| p.pod.as_ref() == Some(name))
+        self.containers(name).next()
+    }
+
+    /// All local containers of pod `name`: two while one takes the place of the other.
+    pub fn containers(&self, name: &ObjectName) -> impl Iterator<Item = &LocalPod> {
+        let all = self.pods.values();
+        all.filter(move |p| p.pod.as_ref() == Some(name))
     }
 }

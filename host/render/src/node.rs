@@ -1,7 +1,7 @@
 //! The node's own dataplane: uplink, pod gateway, and the VXLAN mesh to the other nodes.
 
 use model::cluster::AddressPlanError;
-use model::{MacAddr, NodeId, NodeRecord};
+use model::{MacAddr, NodeId, NodeName, NodeRecord};
 
 use crate::facts::Facts;
 use crate::object::{Device, IfTag, Key, L2, Object, Objects};
@@ -36,6 +36,11 @@ pub const fn mesh_mac(id: NodeId) -> MacAddr {
     MacAddr([0x02, 0xfe, 0, 1, high, low])
 }
 
+/// MAC address that the dataplane gives to the uplink of node `node`.
+pub fn uplink_mac(node: &NodeName, interface: &str) -> MacAddr {
+    MacAddr(digest(0x02, &[node.as_str(), interface]))
+}
+
 /// What the node has whoever else is there.
 ///
 /// # Errors
@@ -62,7 +67,7 @@ pub fn base(facts: &Facts) -> Result<Objects, AddressPlanError> {
     };
     let uplink_device = Device::AfPacket {
         host_name: device.interface.clone(),
-        mac: MacAddr(digest(0x02, &[facts.node.as_str(), &device.interface])),
+        mac: uplink_mac(&facts.node, &device.interface),
     };
     let bvi = L2::Bridge {
         id: MESH_BRIDGE,
@@ -92,15 +97,24 @@ pub fn base(facts: &Facts) -> Result<Objects, AddressPlanError> {
 /// The way to the pods of another node.
 pub fn peer(facts: &Facts, peer: &NodeRecord) -> Objects {
     let mut objects = Objects::new();
-    let Some(uplink) = &facts.uplink else {
+    let Some(device) = &facts.uplink else {
         return objects;
     };
     if peer.name == facts.node {
         return objects;
     }
     let tunnel = IfTag::new(&format!("mesh/{}", peer.id));
+    if let Some(mac) = peer.uplink_mac
+        && device.address.contains(&peer.underlay)
+    {
+        // Known from the start, so that the first packet does not wait for an answer.
+        objects.insert(
+            Key::Neighbour(uplink(), peer.underlay),
+            Object::Neighbour { mac },
+        );
+    }
     let device = Device::Vxlan {
-        src: uplink.address.addr(),
+        src: device.address.addr(),
         dst: peer.underlay,
         vni: facts.cluster.vxlan_vni,
     };

@@ -93,6 +93,11 @@ impl Scene {
         found.map(|(node, pod)| (node, pod)).unwrap()
     }
 
+    pub(crate) fn pod_mut(&mut self, name: &str) -> &mut LocalPod {
+        let found = self.pods.iter_mut().find(|(_, p)| p.container_id == name);
+        found.map(|(_, pod)| pod).unwrap()
+    }
+
     /// What node `name` knows.
     pub(crate) fn facts(&self, name: &NodeName) -> Facts {
         let here: Vec<&LocalPod> = self
@@ -192,6 +197,7 @@ pub(crate) fn record(id: u16) -> NodeRecord {
         pod_cidr: cluster().node_pod_cidr(id).unwrap(),
         vxlan_address: cluster().vxlan_address(id).unwrap().addr(),
         vxlan_mac: node::mesh_mac(id),
+        uplink_mac: None,
     }
 }
 
@@ -217,6 +223,7 @@ pub(crate) fn local_pod(name: &str, socket: u32, address: IpAddr, memifs: &[&str
     LocalPod {
         container_id: name.to_owned(),
         pod: Some(ObjectName::parse("default", name).unwrap()),
+        labels: None,
         netns: format!("/run/netns/{name}"),
         socket,
         socket_path: format!("/run/weft/pods/{name}/memif.sock"),
@@ -275,6 +282,8 @@ fn chain_of(hops: &[&str]) -> RenderedChain {
         segments: vnis.map(|vni| Segment { vni }).collect(),
         open_destination: false,
         bypassed: false,
+        source: None,
+        destination: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Attachments: addresses and names are given out here, and taken back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
     AttachedInterface, Attachment, InterfaceKind, InterfaceRequest, NetworkRef, ObjectName,
@@ -16,15 +16,23 @@ use crate::pod_dir;
 /// Memif sockets of pods have numbers below this.
 const SOCKETS_MAX: u32 = 1 << 31;
 
+/// Whose container it is; all absent for an anonymous one.
+struct PodIdentity {
+    pod: Option<ObjectName>,
+    labels: Option<BTreeMap<String, String>>,
+}
+
 impl Agent {
     pub(super) fn add(&mut self, call: AddCall) {
         let AddCall {
             attachment,
             netns,
             pod,
+            labels,
             extra,
             answer,
         } = call;
+        let pod = PodIdentity { pod, labels };
         let default = InterfaceRequest {
             name: attachment.ifname.clone(),
             kind: InterfaceKind::Tap,
@@ -38,9 +46,10 @@ impl Agent {
             Err(refusal) => drop(answer.send(Err(refusal))),
             Ok(()) => {
                 let id = &attachment.container_id;
-                let pod = self.facts.pods.get(id).and_then(|p| p.pod.clone());
-                self.touch_pod(id, pod.as_ref());
-                let keys = self.plan.keys_of(&Part::Pod(id.clone()));
+                let pod = self.facts.pods.get(id).cloned();
+                // The chains' rules for this pod leave in the same batch, and fail it too.
+                let mut keys = pod.map(|p| self.touch_pod(&p)).unwrap_or_default();
+                keys.extend(self.plan.keys_of(&Part::Pod(id.clone())));
                 self.waiters.push(Waiter::Add {
                     attachment,
                     keys,
@@ -54,7 +63,7 @@ impl Agent {
         &mut self,
         attachment: &Attached,
         netns: &str,
-        pod: Option<ObjectName>,
+        pod: PodIdentity,
         requests: &[InterfaceRequest],
     ) -> Result<(), Status> {
         self.ready()?;
@@ -79,6 +88,15 @@ impl Agent {
             );
             return Err(Status::invalid_argument(problem));
         }
+        let socket_path = pod_dir::socket(&self.pod_dir, id);
+        let has_memif = requests.iter().any(|r| r.kind == InterfaceKind::Memif);
+        if has_memif && socket_path.len() > agent_api::SOCKET_PATH_LEN_MAX {
+            let problem = format!(
+                "memif socket `{socket_path}` has a path of more than {} bytes; hint: choose a shorter `podDir`",
+                agent_api::SOCKET_PATH_LEN_MAX
+            );
+            return Err(Status::invalid_argument(problem));
+        }
         let socket = known.map_or_else(|| self.free_socket(), |p| p.socket);
         let memifs = known.map_or(0, |p| p.interfaces.len());
         let mut interfaces = Vec::new();
@@ -93,10 +111,11 @@ impl Agent {
         }
         let fresh = || LocalPod {
             container_id: id.clone(),
-            pod,
+            pod: pod.pod,
+            labels: pod.labels,
             netns: netns.to_owned(),
             socket,
-            socket_path: pod_dir::socket(&self.pod_dir, id),
+            socket_path,
             interfaces: Vec::new(),
         };
         let entry = self.facts.pods.entry(id.clone()).or_insert_with(fresh);
@@ -218,11 +237,10 @@ impl Agent {
             tracing::error!(%problem, "attachment stays in the journal");
         }
         self.withdraw_attachment(&pod);
-        let name = pod.pod.clone();
         if !pod.interfaces.is_empty() {
-            self.facts.pods.insert(id.clone(), pod);
+            self.facts.pods.insert(id.clone(), pod.clone());
         }
-        self.touch_pod(id, name.as_ref());
+        self.touch_pod(&pod);
         (!gone.is_empty()).then_some(removed)
     }
 

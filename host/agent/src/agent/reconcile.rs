@@ -17,7 +17,7 @@ const BATCHES_MAX: usize = 64;
 
 /// Operations that were sent and not yet answered.
 pub(super) struct Batch {
-    ops: Vec<Op>,
+    pub(super) ops: Vec<Op>,
     waiters: Vec<Waiter>,
 }
 
@@ -35,10 +35,10 @@ pub(super) enum Waiter {
 }
 
 impl Agent {
-    /// Renders one part of the plan anew.
-    pub(super) fn touch(&mut self, part: Part) {
+    /// Renders one part of the plan anew; answers the objects that changed.
+    pub(super) fn touch(&mut self, part: Part) -> BTreeSet<Key> {
         if self.id.is_none() {
-            return;
+            return BTreeSet::new();
         }
         let facts = &self.facts;
         let objects = match &part {
@@ -65,7 +65,8 @@ impl Agent {
             Part::Drops => render::chain::drops(facts, self.chains.values()),
         };
         let changed = self.plan.replace(part, objects);
-        self.dirty.extend(changed);
+        self.dirty.extend(changed.iter().cloned());
+        changed
     }
 
     pub(super) fn touch_all(&mut self) {
@@ -109,22 +110,24 @@ impl Agent {
         self.publish_hop_states();
     }
 
-    /// Renders a container and the chains that name its pod.
-    pub(super) fn touch_pod(&mut self, container_id: &str, pod: Option<&model::ObjectName>) {
-        self.touch(Part::Pod(container_id.to_owned()));
+    /// Renders a container, which may be gone, and the chains that it is part of; answers the objects
+    /// that changed.
+    pub(super) fn touch_pod(&mut self, pod: &LocalPod) -> BTreeSet<Key> {
+        let mut changed = self.touch(Part::Pod(pod.container_id.clone()));
         let concerned: Vec<_> = self
             .chains
             .iter()
-            .filter(|(_, c)| pod.is_none_or(|p| render::chain::concerns(c, p)))
+            .filter(|(_, chain)| render::chain::concerns(chain, pod))
             .map(|(name, _)| name.clone())
             .collect();
         if !concerned.is_empty() {
-            self.touch(Part::Drops);
+            changed.extend(self.touch(Part::Drops));
         }
         for name in concerned {
-            self.touch(Part::Chain(name));
+            changed.extend(self.touch(Part::Chain(name)));
         }
         self.publish_hop_states();
+        changed
     }
 
     pub(super) fn link_changed(&mut self, tag: IfTag, is_up: bool) {

@@ -2,45 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use model::{Key, NodeId, NodeRecord, ObjectName, PodRecord, RenderedChain, record};
+use model::{ClusterConfig, Key, NodeRecord, ObjectName, PodRecord, RenderedChain, key, record};
 use render::{LocalPod, Part};
 use store::client::{Kv, MirrorEvent};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::{Agent, SNAPSHOT_DELAY};
+use super::{Agent, SNAPSHOT_DELAY, attachments_of};
 use crate::event::{Mirrored, decode_all};
 use crate::journal::Snapshot;
 
 impl Agent {
-    /// Addresses of the node follow from its number.
-    pub(super) fn become_node(&mut self, id: NodeId) {
-        if self.id == Some(id) {
-            return;
-        }
-        let net = match self.facts.cluster.node_pod_cidr(id) {
-            Ok(net) => net,
-            Err(problem) => {
-                tracing::error!(%id, %problem, "the node's number is of no use");
-                return;
-            }
-        };
-        tracing::info!(%id, %net, "node number");
-        let mut pool = render::ipam::Pool::new(net);
-        let interfaces = self.facts.pods.values().flat_map(|p| &p.interfaces);
-        for address in interfaces.flat_map(|i| &i.addresses) {
-            pool.adopt(*address);
-        }
-        self.pool = Some(pool);
-        self.id = Some(id);
-        self.facts.id = id;
-        if let Err(problem) = self.journal.set_node_id(id) {
-            tracing::error!(%problem, "the node number is not kept");
-        }
-        self.publish_node();
-        self.touch_all();
-    }
-
     pub(super) fn mirrored(&mut self, of: Mirrored, event: MirrorEvent) {
         if !self.heard_of.contains(&of) {
             self.heard_of.push(of);
@@ -51,7 +23,7 @@ impl Agent {
                 self.mirror_synced(of, &snapshot);
             }
             MirrorEvent::Put(kv) => self.mirror_put(of, &kv),
-            MirrorEvent::Delete { key, .. } => self.mirror_deleted(&key),
+            MirrorEvent::Delete { key, .. } => self.mirror_deleted(of, &key),
             MirrorEvent::Disconnected { reason } => {
                 if self.is_store_up {
                     tracing::warn!(reason, "store lost; going on with what is known");
@@ -62,13 +34,18 @@ impl Agent {
             }
             MirrorEvent::Resumed { .. } => self.is_store_up = true,
         }
-        if of != Mirrored::Pods && self.snapshot_at.is_none() {
+        let is_remembered = matches!(of, Mirrored::Nodes | Mirrored::Chains);
+        if is_remembered && self.snapshot_at.is_none() {
             self.snapshot_at = Some(Instant::now() + SNAPSHOT_DELAY);
         }
     }
 
     fn mirror_synced(&mut self, of: Mirrored, snapshot: &[Kv]) {
         match of {
+            Mirrored::Config => match snapshot.iter().find(|kv| kv.key == key::CONFIG) {
+                Some(kv) => self.mirror_put(of, kv),
+                None => self.config_stored(None),
+            },
             Mirrored::Nodes => {
                 let nodes: BTreeMap<String, NodeRecord> = decode_all(snapshot);
                 self.facts.nodes = nodes.into_values().map(|n| (n.name.clone(), n)).collect();
@@ -80,6 +57,12 @@ impl Agent {
             Mirrored::Chains => {
                 let chains: BTreeMap<String, RenderedChain> = decode_all(snapshot);
                 self.chains = chains.into_values().map(|c| (c.chain.clone(), c)).collect();
+                self.revisions.clear();
+                for kv in snapshot {
+                    if let Some(Key::RenderedChain(chain)) = Key::parse(&kv.key) {
+                        self.chain_stored(&chain, kv.mod_revision);
+                    }
+                }
                 self.touch_chains();
             }
             Mirrored::Pods => {
@@ -91,11 +74,19 @@ impl Agent {
 
     fn mirror_put(&mut self, of: Mirrored, kv: &Kv) {
         let problem = match of {
+            Mirrored::Config => {
+                match record::decode::<ClusterConfig>(&kv.key, &kv.value) {
+                    Ok(stored) => self.config_stored(Some(&stored)),
+                    Err(problem) => self.config_unreadable(&problem),
+                }
+                return;
+            }
             Mirrored::Nodes => {
                 record::decode::<NodeRecord>(&kv.key, &kv.value).map(|node| self.put_node(node))
             }
             Mirrored::Chains => record::decode::<RenderedChain>(&kv.key, &kv.value).map(|chain| {
                 let name = chain.chain.clone();
+                self.chain_stored(&name, kv.mod_revision);
                 self.chains.insert(name.clone(), chain);
                 self.touch(Part::Chain(name));
                 self.touch(Part::Drops);
@@ -138,12 +129,40 @@ impl Agent {
             .partition(|(waiting, _)| *waiting == name);
         self.waiting_pods = others;
         for (_, answer) in waiting {
-            drop(answer.send(pod.interfaces.clone()));
+            drop(answer.send(Some(pod.clone())));
         }
+        self.relabel(&name, &pod);
         self.pod_records.insert(name, pod);
     }
 
-    fn mirror_deleted(&mut self, key: &str) {
+    /// Chains select containers that are attached already by their pod's new labels.
+    fn relabel(&mut self, name: &ObjectName, record: &PodRecord) {
+        let labels = Some(&record.labels);
+        let containers = self.facts.containers(name);
+        let stale: Vec<LocalPod> = containers
+            .filter(|p| p.labels.as_ref() != labels)
+            .cloned()
+            .collect();
+        for former in stale {
+            let mut now = former.clone();
+            now.labels = labels.cloned();
+            let is_kept = attachments_of(&now)
+                .iter()
+                .any(|a| self.committed.contains(a));
+            if is_kept && let Err(problem) = self.journal.put_attachment(&now) {
+                tracing::error!(%problem, "labels are not kept");
+            }
+            let id = now.container_id.clone();
+            self.facts.pods.insert(id, now.clone());
+            self.touch_pod(&former);
+            self.touch_pod(&now);
+        }
+    }
+
+    fn mirror_deleted(&mut self, of: Mirrored, key: &str) {
+        if of == Mirrored::Config {
+            return self.config_stored(None);
+        }
         match Key::parse(key) {
             Some(Key::Node(name)) => {
                 self.facts.nodes.remove(&name);
@@ -152,6 +171,7 @@ impl Agent {
             }
             Some(Key::RenderedChain(name)) => {
                 self.chains.remove(&name);
+                self.chain_deleted(&name);
                 self.touch(Part::Chain(name));
                 self.touch(Part::Drops);
                 self.publish_hop_states();
@@ -161,16 +181,21 @@ impl Agent {
         }
     }
 
-    /// Answers at once unless the store may still tell.
-    pub(super) fn pod_interfaces(
+    /// Answers at once unless the store may still tell and it matters: to the interfaces, or to the
+    /// chains of the pod's namespace, which select by labels.
+    pub(super) fn pod_record(
         &mut self,
         pod: ObjectName,
-        answer: oneshot::Sender<Vec<model::InterfaceRequest>>,
+        is_needed: bool,
+        answer: oneshot::Sender<Option<PodRecord>>,
     ) {
-        match self.pod_records.get(&pod) {
-            Some(record) => drop(answer.send(record.interfaces.clone())),
-            None if self.is_store_up => self.waiting_pods.push((pod, answer)),
-            None => drop(answer.send(Vec::new())),
+        let known = self.pod_records.get(&pod).cloned();
+        let mut chains = self.chains.keys();
+        let is_needed = is_needed || chains.any(|chain| chain.namespace == pod.namespace);
+        if known.is_none() && is_needed && self.is_store_up {
+            self.waiting_pods.push((pod, answer));
+        } else {
+            drop(answer.send(known));
         }
     }
 
@@ -182,9 +207,10 @@ impl Agent {
         }
         self.hop_states.clear();
         self.publish_hop_states();
+        self.acknowledge_anew();
     }
 
-    fn publish_node(&self) {
+    pub(super) fn publish_node(&self) {
         let (Some(id), Some(uplink), Some(pool)) = (self.id, &self.facts.uplink, &self.pool) else {
             return;
         };
@@ -198,6 +224,10 @@ impl Agent {
             pod_cidr: pool.net(),
             vxlan_address: mesh.addr(),
             vxlan_mac: render::node::mesh_mac(id),
+            uplink_mac: Some(render::node::uplink_mac(
+                &self.facts.node,
+                &uplink.interface,
+            )),
         };
         self.outbox.put(&Key::Node(record.name.clone()), &record);
     }
@@ -235,6 +265,7 @@ impl Agent {
                     local.is_some_and(|p| self.attachment_record(p).is_some())
                 }
                 Some(Key::HopState { .. }) => self.hop_states.contains_key(&key),
+                Some(Key::AppliedChain { chain, .. }) => self.is_acknowledged(&chain),
                 _ => true,
             };
             if !is_live {

@@ -10,6 +10,7 @@ use agent_api::agent::cni_client::CniClient;
 use agent_api::agent::node_client::NodeClient;
 use runtime::netns::{Netns, named_path};
 use serde_json::{Value, json};
+use store::client::{StoreClient, StoreError};
 use tokio::runtime::Runtime;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -27,7 +28,16 @@ impl Pod {
     }
 }
 
+/// How the agent's file differs from the ordinary one.
+#[derive(Clone, Default)]
+pub(crate) struct Options {
+    /// The store says what the cluster is like.
+    pub(crate) without_cluster: bool,
+    pub(crate) uplink: Option<String>,
+}
+
 pub(crate) struct Lab {
+    options: Options,
     name: String,
     dir: tempfile::TempDir,
     vswitch_path: PathBuf,
@@ -99,6 +109,13 @@ pub(crate) fn spec_check() -> Option<PathBuf> {
     None
 }
 
+pub(crate) fn cluster(mtu: u16) -> Value {
+    json!({
+        "podCidr": "10.1.0.0/16", "nodePrefixLen": 24, "vxlanCidr": "192.168.30.0/24",
+        "chainCidr": "192.168.64.0/18", "vxlanVni": 10, "mtu": mtu,
+    })
+}
+
 /// Polls until `condition` holds.
 pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let give_up = Instant::now() + PATIENCE;
@@ -119,6 +136,14 @@ fn runtime() -> Runtime {
 impl Lab {
     /// A node that is ready for pods; `None` where it cannot be had.
     pub(crate) fn start(name: &str) -> Option<Self> {
+        let mut lab = Self::prepare(name, Options::default())?;
+        lab.start_agent();
+        wait_for("the node to be ready", || lab.is_ready());
+        Some(lab)
+    }
+
+    /// The same without an agent yet.
+    pub(crate) fn prepare(name: &str, options: Options) -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             eprintln!("SKIPPED {name}: needs root");
             return None;
@@ -128,6 +153,7 @@ impl Lab {
             .with_writer(std::io::stderr)
             .try_init();
         let mut lab = Self {
+            options,
             name: format!("wa{}{name}", std::process::id()),
             dir: tempfile::tempdir().unwrap(),
             vswitch_path: built("WEFT_VSWITCH", "weft-vswitch")?,
@@ -141,12 +167,10 @@ impl Lab {
         };
         lab.start_store();
         lab.start_vswitch();
-        lab.start_agent();
-        wait_for("the node to be ready", || lab.is_ready());
         Some(lab)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -163,6 +187,28 @@ impl Lab {
                 .unwrap();
         });
         self.store = Some(runtime);
+    }
+
+    fn ask_store<T>(&self, ask: impl AsyncFnOnce(StoreClient) -> Result<T, StoreError>) -> T {
+        let url = format!("http://127.0.0.1:{}", self.store_port);
+        runtime().block_on(async {
+            let client = StoreClient::new(&[url], PATIENCE).unwrap();
+            ask(client).await.unwrap()
+        })
+    }
+
+    pub(crate) fn store_put(&self, key: &str, value: &Value) {
+        let value = value.to_string();
+        self.ask_store(async |client| client.put(key, value).await);
+    }
+
+    pub(crate) fn store_delete(&self, key: &str) {
+        self.ask_store(async |client| client.delete(key).await);
+    }
+
+    pub(crate) fn store_get(&self, key: &str) -> Option<Value> {
+        let found = self.ask_store(async |client| client.get(key).await)?;
+        serde_json::from_slice(&found.value).ok()
     }
 
     pub(crate) fn stop_store(&mut self) {
@@ -190,19 +236,22 @@ impl Lab {
     }
 
     pub(crate) fn start_agent(&mut self) {
-        let config: agent::AgentConfig = serde_json::from_value(json!({
+        let mut config = json!({
             "node": "node-1",
             "store": format!("http://127.0.0.1:{}", self.store_port),
             "vppApi": self.path("vpp.sock"),
             "cniSocket": self.path("agent.sock"),
             "stateDir": self.path("state"),
             "podDir": self.path("pods"),
-            "cluster": {
-                "podCidr": "10.1.0.0/16", "nodePrefixLen": 24, "vxlanCidr": "192.168.30.0/24",
-                "chainCidr": "192.168.64.0/18", "vxlanVni": 10, "mtu": 1450,
-            },
-        }))
-        .unwrap();
+            "statsSocket": self.path("stats.sock"),
+        });
+        if !self.options.without_cluster {
+            config["cluster"] = cluster(1450);
+        }
+        if let Some(interface) = &self.options.uplink {
+            config["uplink"] = json!({ "interface": interface, "address": "192.168.16.1/24" });
+        }
+        let config: agent::AgentConfig = serde_json::from_value(config).unwrap();
         let runtime = runtime();
         runtime.spawn(async move {
             agent::run(config, std::future::pending()).await.unwrap();
@@ -348,6 +397,16 @@ impl Lab {
             .netns
             .run(|| nix::net::if_::if_nametoindex(name).is_ok());
         found.unwrap()
+    }
+
+    /// MTU of the pod's interface.
+    pub(crate) fn mtu(&self, pod: &Pod) -> u32 {
+        let output = pod.netns.run(|| {
+            let mut ip = Command::new("ip");
+            ip.args(["-j", "link", "show", "eth0"]).output()
+        });
+        let links: Value = serde_json::from_slice(&output.unwrap().unwrap().stdout).unwrap();
+        u32::try_from(links[0]["mtu"].as_u64().unwrap()).unwrap()
     }
 
     /// Runs a check of the plugin; its output.

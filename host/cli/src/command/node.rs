@@ -54,7 +54,8 @@ fn to_json(state: &NodeState) -> Value {
         .collect();
     json!({
         "node": state.node, "nodeId": state.node_id, "podCidr": state.pod_cidr,
-        "connected": state.connected, "desired": state.desired, "applied": state.applied,
+        "connected": state.connected, "notReady": state.not_ready,
+        "desired": state.desired, "applied": state.applied,
         "failed": failed, "interfaces": interfaces,
         "resyncs": state.resyncs, "operations": state.operations,
     })

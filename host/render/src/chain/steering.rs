@@ -12,7 +12,7 @@ use crate::object::{AclRule, AclTag, IfTag, Key, Object, Objects};
 use crate::pod;
 use crate::text::{fnv, host};
 
-use super::{Side, View, pod_addresses};
+use super::{Side, View};
 
 /// Policies of the forward direction are asked first.
 const FORWARD_PRIORITY: u32 = 10;
@@ -25,17 +25,15 @@ impl View<'_> {
         if self.chain.bypassed || nothing_between {
             return;
         }
-        if let Some(entry) = entry {
-            let sources = self.pod_interfaces(entry);
+        if entry.is_some() {
+            let sources = self.member_interfaces(Side::Entry);
             self.steer_to(objects, Side::Exit, &sources, FORWARD_PRIORITY);
         }
-        if let Some(exit) = exit
-            && self.chain.return_path == ReturnPath::Symmetric
-        {
+        if exit.is_some() && self.chain.return_path == ReturnPath::Symmetric {
             let sources = if self.chain.open_destination {
                 self.everything_else()
             } else {
-                self.pod_interfaces(exit)
+                self.member_interfaces(Side::Exit)
             };
             self.steer_to(objects, Side::Entry, &sources, RETURN_PRIORITY);
         }
@@ -98,7 +96,7 @@ impl View<'_> {
         permits: impl Fn(FlowAction) -> bool,
     ) -> Vec<AclRule> {
         let is_open = to == Side::Exit && self.chain.open_destination;
-        let addresses = pod_addresses(end);
+        let addresses = self.addresses(to, end);
         let is_ipv4 = end.address.is_ipv4();
         let mut sorted: Vec<&FlowRule> = self.chain.rules.iter().collect();
         sorted.sort_by_key(|r| r.priority);
@@ -122,15 +120,15 @@ impl View<'_> {
         rules
     }
 
-    /// Interfaces on which the pods behind a local end send.
-    fn pod_interfaces(&self, end: &ChainEnd) -> Vec<IfTag> {
-        self.local_pods(end).flat_map(routed_interfaces).collect()
+    /// Interfaces on which the pods behind the local end of a side send.
+    fn member_interfaces(&self, side: Side) -> Vec<IfTag> {
+        let members = self.members(side).into_iter();
+        members.flat_map(routed_interfaces).collect()
     }
 
     /// Interfaces on which answers of an open destination arrive: all but the sources' own.
     fn everything_else(&self) -> Vec<IfTag> {
-        let sources = self.local_end(Side::Entry);
-        let sources = sources.map(|e| self.pod_interfaces(e)).unwrap_or_default();
+        let sources = self.member_interfaces(Side::Entry);
         let others = self.facts.pods.values().flat_map(routed_interfaces);
         let mut all: Vec<IfTag> = others.filter(|t| !sources.contains(t)).collect();
         if self.facts.uplink.is_some() {
@@ -151,7 +149,7 @@ pub(super) fn drops<'a>(chains: impl Iterator<Item = View<'a>>) -> Objects {
         if rules.is_empty() {
             continue;
         }
-        for local in view.local_pods(entry) {
+        for local in view.members(Side::Entry) {
             let id = local.container_id.as_str();
             let list = lists.entry(id).or_insert_with(|| (Vec::new(), local));
             list.0.extend_from_slice(&rules);

@@ -61,6 +61,29 @@ fn another_node_is_a_tunnel_a_neighbour_and_a_route() {
 }
 
 #[test]
+fn a_node_on_the_same_link_that_tells_its_mac_is_never_asked_for_it() {
+    let told = NodeRecord {
+        uplink_mac: Some(uplink_mac(&record(2).name, "eth1")),
+        ..record(2)
+    };
+    let uplinks = |objects: Objects| -> Objects {
+        let is_static = |key: &Key| matches!(key, Key::Neighbour(tag, _) if *tag == uplink());
+        objects
+            .into_iter()
+            .filter(|(key, _)| is_static(key))
+            .collect()
+    };
+    check(&uplinks(peer(&facts(1), &told)), &expect![[r#"
+        neighbour 192.168.16.2 on weft/uplink: at 02:26:a1:ea:a3:cf
+    "#]]);
+    let far = NodeRecord {
+        underlay: "192.168.17.2".parse().unwrap(),
+        ..told
+    };
+    check(&uplinks(peer(&facts(1), &far)), &expect![[""]]);
+}
+
+#[test]
 fn nodes_of_the_mesh_share_nothing_but_the_bridge_domain() {
     let (second, third) = (mesh_of(&[2]), mesh_of(&[3]));
     assert!(second.keys().all(|key| !third.contains_key(key)));

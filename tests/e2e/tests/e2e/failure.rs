@@ -16,11 +16,6 @@ fn restarted(lab: &Lab, process: &str, former: Option<i64>) -> i64 {
     found.unwrap()
 }
 
-fn node_status(lab: &Lab, node: &str) -> Value {
-    let output = lab.weft(&["node", "status", "--node", node]);
-    serde_json::from_slice(&output.stdout).unwrap_or_default()
-}
-
 #[test]
 fn a_killed_agent_costs_no_packet_and_leaves_no_double_state() {
     let Some(lab) = Lab::quickstart("a_killed_agent_costs_no_packet_and_leaves_no_double_state")
@@ -28,9 +23,7 @@ fn a_killed_agent_costs_no_packet_and_leaves_no_double_state() {
         return;
     };
     let server = lab.address(SERVER);
-    // The first packet to another node is lost while its address is resolved, as in VPP.
-    lab.traffic(CLIENT, &server, 443, 5);
-    let before = node_status(&lab, "node-1");
+    let before = lab.node_status("node-1");
     let sender = lab.start_traffic(CLIENT, &server, 443, 500, 2000);
     let agent = lab.process_id("agent@node-1");
     succeed(lab.weft(&["lab", "kill", "agent@node-1"]));
@@ -43,14 +36,11 @@ fn a_killed_agent_costs_no_packet_and_leaves_no_double_state() {
     );
     netns::eventually(
         "the agent adopts what is there",
-        || node_status(&lab, "node-1"),
+        || lab.node_status("node-1"),
         |now| now["applied"] == before["applied"] && now["desired"] == before["desired"],
     );
     let interfaces = |state: &Value| state["interfaces"].as_array().map(Vec::len);
-    assert_eq!(
-        interfaces(&node_status(&lab, "node-1")),
-        interfaces(&before)
-    );
+    assert_eq!(interfaces(&lab.node_status("node-1")), interfaces(&before));
 }
 
 #[test]

@@ -131,6 +131,12 @@ impl Lab {
         self.status()["processes"][name]["pid"].as_i64()
     }
 
+    /// What the agent of a node says.
+    pub(crate) fn node_status(&self, node: &str) -> Value {
+        let output = self.weft(&["node", "status", "--node", node]);
+        serde_json::from_slice(&output.stdout).unwrap_or_default()
+    }
+
     pub(crate) fn address(&self, pod: &str) -> String {
         let status = self.status();
         let address = status["pods"][pod]["addresses"][0].as_str();

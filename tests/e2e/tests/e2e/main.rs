@@ -6,6 +6,7 @@
 mod bad_input;
 mod chain;
 mod failure;
+mod first_packet;
 mod lab;
 mod leftovers;
 mod rootless;
