@@ -77,6 +77,7 @@ pub(crate) struct Agent {
     waiters: Vec<Waiter>,
     failed: BTreeMap<Key, String>,
     names: BTreeMap<IfTag, String>,
+    numbers: BTreeMap<IfTag, u32>,
     next_batch: u64,
     resyncs: u64,
     operations: u64,
@@ -154,6 +155,7 @@ impl Agent {
             waiters: Vec::new(),
             failed: BTreeMap::new(),
             names: BTreeMap::new(),
+            numbers: BTreeMap::new(),
             next_batch: 0,
             resyncs: 0,
             operations: 0,
@@ -203,7 +205,14 @@ impl Agent {
         match event {
             Event::Synced(dump) => self.synced(*dump).await,
             Event::DataplaneLost { reason } => self.dataplane_lost(&reason),
-            Event::Applied { batch, failures } => self.applied(batch, failures),
+            Event::Applied {
+                batch,
+                failures,
+                numbers,
+            } => {
+                self.numbers.extend(numbers);
+                self.applied(batch, failures);
+            }
             Event::Link { tag, is_up } => self.link_changed(tag, is_up),
             Event::Mirror { of, event } => self.mirrored(of, event),
             Event::Claimed(id) => self.claimed(id),
@@ -269,6 +278,7 @@ impl Agent {
                 (Key::Interface(tag), Object::Interface { up, .. }) => Some(InterfaceState {
                     name: self.names.get(tag).cloned().unwrap_or_default(),
                     tag: tag.to_string(),
+                    sw_if_index: self.numbers.get(tag).copied(),
                     up: *up && self.has_link(tag),
                     ..InterfaceState::default()
                 }),

@@ -28,21 +28,20 @@ pub(crate) async fn count(
     Ok(())
 }
 
+/// Statistics are kept by the dataplane's number of an interface.
 fn fill(values: &BTreeMap<String, Value>, interfaces: &mut [InterfaceState]) {
-    let Some(Value::Names(names)) = values.get(NAMES) else {
-        return;
-    };
-    let names = names.iter().enumerate();
-    let indices: BTreeMap<&str, usize> = names
-        .filter_map(|(index, name)| Some((name.as_deref()?, index)))
-        .collect();
     for interface in interfaces {
-        let Some(index) = indices.get(interface.name.as_str()) else {
+        let Some(index) = interface.sw_if_index.map(|index| index as usize) else {
             continue;
         };
+        if let Some(Value::Names(names)) = values.get(NAMES)
+            && let Some(Some(name)) = names.get(index)
+        {
+            interface.name.clone_from(name);
+        }
         let packets = |name| {
             let value: Option<&Value> = values.get(name);
-            value.and_then(|v| v.packets(*index)).unwrap_or_default()
+            value.and_then(|v| v.packets(index)).unwrap_or_default()
         };
         interface.rx_packets = packets(RX);
         interface.tx_packets = packets(TX);
@@ -55,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_are_summed_over_threads_and_joined_by_name() {
+    fn counters_are_summed_over_threads_and_found_by_number() {
         let name = |name: &str| Some(name.to_owned());
         let simple = |rows: &[[u64; 3]]| Value::Simple(rows.iter().map(|r| r.to_vec()).collect());
         let values = BTreeMap::from([
@@ -66,13 +65,15 @@ mod tests {
             (RX.to_owned(), simple(&[[1, 2, 3], [10, 20, 30]])),
             (DROPS.to_owned(), simple(&[[0, 0, 7]])),
         ]);
-        let state = |name: &str| InterfaceState {
-            name: name.to_owned(),
+        let state = |sw_if_index| InterfaceState {
+            sw_if_index,
             ..InterfaceState::default()
         };
-        let mut interfaces = [state("tap1"), state("gone")];
+        let mut interfaces = [state(Some(2)), state(Some(9)), state(None)];
         fill(&values, &mut interfaces);
-        let counted = interfaces.map(|i| (i.rx_packets, i.tx_packets, i.drops));
-        assert_eq!(counted, [(33, 0, 7), (0, 0, 0)]);
+        let counted = interfaces.map(|i| (i.name, i.rx_packets, i.tx_packets, i.drops));
+        let nothing = (String::new(), 0, 0, 0);
+        let tap = ("tap1".to_owned(), 33, 0, 7);
+        assert_eq!(counted, [tap, nothing.clone(), nothing]);
     }
 }

@@ -24,6 +24,8 @@ pub(crate) struct Dump {
     pub(crate) untagged: Vec<Device>,
     /// Names that the dataplane gave, for people.
     pub(crate) names: BTreeMap<IfTag, String>,
+    /// Its numbers, for its statistics.
+    pub(crate) numbers: BTreeMap<IfTag, u32>,
 }
 
 pub(crate) enum Command {

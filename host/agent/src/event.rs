@@ -29,6 +29,8 @@ pub(crate) enum Event {
     Applied {
         batch: u64,
         failures: Vec<(Key, String)>,
+        /// The dataplane's numbers of the interfaces that it made.
+        numbers: BTreeMap<render::IfTag, u32>,
     },
     /// A link of ours went up or down.
     Link {

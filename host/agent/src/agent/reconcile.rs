@@ -189,6 +189,14 @@ impl Agent {
         for op in done.ops.iter().rev() {
             if !failed.contains(op.key()) {
                 self.failed.remove(op.key());
+                if let Op::Delete {
+                    key: Key::Interface(tag),
+                    ..
+                } = op
+                    && !self.observed.contains_key(op.key())
+                {
+                    self.numbers.remove(tag);
+                }
                 continue;
             }
             match op {
@@ -285,6 +293,7 @@ impl Agent {
         self.link = Link::Ready;
         self.observed = dump.objects;
         self.names = dump.names;
+        self.numbers = dump.numbers;
         self.facts.links_up = dump.links_up;
         self.failed.clear();
         self.touch_chains();

@@ -1,8 +1,10 @@
 //! The task that holds the connection to VPP or `weft-vswitch`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use render::{IfTag, Key, Op};
 use tokio::sync::mpsc;
 use vpp_api::interface::{SwInterfaceEvent, WantInterfaceEvents};
 use vpp_api::interface_types::IfStatusFlags;
@@ -81,11 +83,12 @@ async fn refuse(commands: &mut mpsc::Receiver<Command>, events: &Events) {
         match command {
             Command::Apply { batch, ops } => {
                 let failures = ops.iter().map(|op| (op.key().clone(), reason())).collect();
-                if events
-                    .send(Event::Applied { batch, failures })
-                    .await
-                    .is_err()
-                {
+                let applied = Event::Applied {
+                    batch,
+                    failures,
+                    numbers: BTreeMap::new(),
+                };
+                if events.send(applied).await.is_err() {
                     return;
                 }
             }
@@ -133,7 +136,12 @@ impl Connection {
         match command {
             Command::Apply { batch, ops } => {
                 let failures = apply(&self.client, &mut self.indices, &ops).await;
-                self.tell(Event::Applied { batch, failures }).await
+                let applied = Event::Applied {
+                    batch,
+                    failures,
+                    numbers: self.numbers_of(&ops),
+                };
+                self.tell(applied).await
             }
             Command::Resync => self.resync().await,
             Command::Look { answer } => {
@@ -146,9 +154,22 @@ impl Connection {
         }
     }
 
+    /// Of the interfaces that `ops` made.
+    fn numbers_of(&self, ops: &[Op]) -> BTreeMap<IfTag, u32> {
+        let numbers = ops.iter().filter_map(|op| match op {
+            Op::Create {
+                key: Key::Interface(tag),
+                ..
+            } => Some((tag.clone(), *self.indices.interfaces.get(tag)?)),
+            Op::Create { .. } | Op::Update { .. } | Op::Delete { .. } => None,
+        });
+        numbers.collect()
+    }
+
     async fn resync(&mut self) -> Option<End> {
         match dump(&self.client).await {
-            Ok((dump, indices)) => {
+            Ok((mut dump, indices)) => {
+                dump.numbers = indices.interfaces.clone();
                 self.indices = indices;
                 self.tell(Event::Synced(Box::new(dump))).await
             }

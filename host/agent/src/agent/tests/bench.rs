@@ -182,7 +182,12 @@ impl Bench {
                 op.apply(&mut self.objects);
             }
         }
-        self.agent.handle(Event::Applied { batch, failures }).await;
+        let applied = Event::Applied {
+            batch,
+            failures,
+            numbers: BTreeMap::new(),
+        };
+        self.agent.handle(applied).await;
     }
 
     /// Lets time pass, and the agent do what is due.
