@@ -11,6 +11,8 @@ pub const UNREACHABLE: u8 = 1;
 pub const PACKET_TOO_BIG: u8 = 2;
 /// Time exceeded.
 pub const TIME_EXCEEDED: u8 = 3;
+/// Parameter problem; the message's second word points at the byte.
+pub const PARAMETER_PROBLEM: u8 = 4;
 /// Echo request.
 pub const ECHO_REQUEST: u8 = 128;
 /// Echo reply.

@@ -32,6 +32,12 @@ impl<'a> Ipv6<'a> {
         }
     }
 
+    /// The buffer, from the fixed header on.
+    #[must_use]
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// Traffic class.
     #[must_use]
     pub fn traffic_class(&self) -> u8 {
@@ -257,6 +263,22 @@ pub fn set_traffic_class(bytes: &mut [u8], class: u8) {
 /// Replaces the payload length.
 pub fn set_payload_len(bytes: &mut [u8], len: u16) {
     put_u16(bytes, 4, len);
+}
+
+/// Replaces the type of the header behind the fixed one.
+pub fn set_next_header(bytes: &mut [u8], next_header: u8) {
+    put(bytes, 6, [next_header]);
+}
+
+/// Replaces the destination.
+pub fn set_dst(bytes: &mut [u8], dst: Ipv6Addr) {
+    put(bytes, 24, dst.octets());
+}
+
+/// Replaces traffic class and flow label (20 bits).
+pub fn set_class_and_label(bytes: &mut [u8], traffic_class: u8, flow_label: u32) {
+    let word = (6 << 28) | (u32::from(traffic_class) << 20) | (flow_label & 0x000f_ffff);
+    put(bytes, 0, word.to_be_bytes());
 }
 
 /// Swaps source and destination.

@@ -28,6 +28,7 @@ pub mod mac;
 pub mod ndisc;
 pub mod proto;
 pub mod sctp;
+pub mod srh;
 pub mod tcp;
 pub mod udp;
 pub mod virtio;

@@ -24,5 +24,7 @@ pub const ICMPV6: u8 = 58;
 pub const NO_NEXT: u8 = 59;
 /// IPv6 destination options.
 pub const DSTOPTS: u8 = 60;
+/// Ethernet in IP (RFC 8986, section 9).
+pub const ETHERNET: u8 = 143;
 /// SCTP.
 pub const SCTP: u8 = 132;
