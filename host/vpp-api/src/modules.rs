@@ -20,6 +20,8 @@ pub mod memclnt;
 pub mod memif;
 pub mod mfib_types;
 pub mod npol;
+pub mod sr;
+pub mod sr_types;
 pub mod tapv2;
 pub mod tracedump;
 pub mod tunnel_types;
@@ -61,4 +63,6 @@ pub static MODULES: &[&Module] = &[
     &cnat::MODULE,
     &npol::MODULE,
     &tracedump::MODULE,
+    &sr_types::MODULE,
+    &sr::MODULE,
 ];
