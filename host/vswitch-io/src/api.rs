@@ -15,6 +15,7 @@ mod l2;
 mod neighbor;
 mod npol;
 mod reassembly;
+mod sr;
 mod subif;
 mod system;
 mod trace;
@@ -56,6 +57,7 @@ pub fn router() -> Router<Engine> {
     acl::register(&mut api);
     npol::register(&mut api);
     cnat::register(&mut api);
+    sr::register(&mut api);
     trace::register(&mut api);
     api.router
 }

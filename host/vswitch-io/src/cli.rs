@@ -1,6 +1,7 @@
 //! The debug CLI behind `cli_inband`: what an operator asks a dataplane, answered as text.
 
 mod show;
+mod sr;
 
 use crate::engine::Engine;
 use crate::worker::mailbox::TraceCommand;
@@ -15,6 +16,12 @@ pub fn run(engine: &mut Engine, line: &str) -> String {
         ["show", what @ ..] => show::run(engine, what),
         ["trace", "add", node, count] => trace(engine, node, count),
         ["trace", "add", ..] => "usage: trace add <input node|interface> <count>\n".to_owned(),
+        ["sr", words @ ..] => sr::run(engine, words),
+        ["set", "sr", "encaps", words @ ..] => sr::set(engine, words),
+        ["clear", "sr", "localsid-counters"] => {
+            engine.dataplane.sr_clear_localsid_counters();
+            String::new()
+        }
         ["clear", "trace"] => {
             engine.trace(&TraceCommand::Stop);
             engine.trace(&TraceCommand::Clear);

@@ -1,13 +1,15 @@
 //! Counters: one writer (a worker), any number of readers, no locks.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::graph::{DropReason, NODES, NodeId};
 use crate::id::SwIfIndex;
+use crate::sr::LocalsidCounters;
 
-const CHUNK: usize = 64;
-const CHUNKS: usize = 1024;
+mod rows;
+
+pub(crate) use rows::ROWS_MAX;
+use rows::Rows;
 
 /// What is counted per interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +32,17 @@ pub enum IfCounter {
 
 const IF_COUNTERS: usize = 13;
 
-type Row = [AtomicU64; IF_COUNTERS];
+/// Which counter of a local SID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SidCounter {
+    Good,
+    Bad,
+    Returned,
+    NotReturned,
+}
+
+/// Packets and bytes of each [`SidCounter`].
+const SID_COUNTERS: usize = 8;
 
 /// Packets and bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,17 +63,24 @@ pub struct InterfaceCounters {
     pub ip6: u64,
 }
 
+impl std::ops::Add for Combined {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            packets: self.packets + other.packets,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+}
+
 impl std::ops::Add for InterfaceCounters {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        let sum = |a: Combined, b: Combined| Combined {
-            packets: a.packets + b.packets,
-            bytes: a.bytes + b.bytes,
-        };
         Self {
-            rx: sum(self.rx, other.rx),
-            tx: sum(self.tx, other.tx),
+            rx: self.rx + other.rx,
+            tx: self.tx + other.tx,
             drops: self.drops + other.drops,
             rx_errors: self.rx_errors + other.rx_errors,
             tx_errors: self.tx_errors + other.tx_errors,
@@ -112,7 +131,8 @@ pub struct NodeCounter {
 
 /// The counters of one worker. Only that worker (and its devices, on its thread) adds.
 pub struct WorkerCounters {
-    interfaces: Box<[OnceLock<Box<[Row; CHUNK]>>]>,
+    interfaces: Rows<IF_COUNTERS>,
+    localsids: Rows<SID_COUNTERS>,
     errors: Box<[[AtomicU64; DropReason::COUNT]]>,
     calls: [AtomicU64; NODES],
     vectors: [AtomicU64; NODES],
@@ -127,7 +147,8 @@ impl std::fmt::Debug for WorkerCounters {
 impl Default for WorkerCounters {
     fn default() -> Self {
         Self {
-            interfaces: (0..CHUNKS).map(|_| OnceLock::new()).collect(),
+            interfaces: Rows::default(),
+            localsids: Rows::default(),
             errors: (0..NODES)
                 .map(|_| std::array::from_fn(|_| AtomicU64::new(0)))
                 .collect(),
@@ -150,19 +171,14 @@ fn bump(counter: Option<&AtomicU64>, by: u64) {
 impl WorkerCounters {
     /// Adds to a counter of an interface.
     pub fn add(&self, on: SwIfIndex, which: IfCounter, by: u64) {
-        let Some(chunk) = self.interfaces.get(on.0 as usize / CHUNK) else {
-            return;
-        };
-        let rows = chunk.get_or_init(|| {
-            Box::new(std::array::from_fn(|_| {
-                std::array::from_fn(|_| AtomicU64::new(0))
-            }))
-        });
-        bump(
-            rows.get(on.0 as usize % CHUNK)
-                .and_then(|row| row.get(which as usize)),
-            by,
-        );
+        self.interfaces.add(on.0, which as usize, by);
+    }
+
+    /// Counts a packet of a local SID.
+    pub(crate) fn add_localsid(&self, index: u32, which: SidCounter, bytes: usize) {
+        self.localsids.add(index, which as usize * 2, 1);
+        self.localsids
+            .add(index, which as usize * 2 + 1, bytes as u64);
     }
 
     /// Counts receive failures of a device.
@@ -190,22 +206,10 @@ impl WorkerCounters {
         bump(self.vectors.get(node as usize), vectors);
     }
 
-    fn row(&self, of: SwIfIndex) -> Option<&Row> {
-        self.interfaces
-            .get(of.0 as usize / CHUNK)?
-            .get()?
-            .get(of.0 as usize % CHUNK)
-    }
-
     /// Reads the counters of an interface.
     pub fn interface(&self, of: SwIfIndex) -> InterfaceCounters {
-        let Some(row) = self.row(of) else {
-            return InterfaceCounters::default();
-        };
-        let read = |which: IfCounter| {
-            row.get(which as usize)
-                .map_or(0, |c| c.load(Ordering::Relaxed))
-        };
+        let row = self.interfaces.read(of.0);
+        let read = |which: IfCounter| row.get(which as usize).copied().unwrap_or(0);
         InterfaceCounters {
             rx: Combined {
                 packets: read(IfCounter::RxPackets),
@@ -225,10 +229,8 @@ impl WorkerCounters {
 
     /// Reads the verdicts of npol on an interface.
     pub fn npol(&self, of: SwIfIndex) -> NpolVerdicts {
-        let read = |which: IfCounter| {
-            let counter = self.row(of).and_then(|row| row.get(which as usize));
-            counter.map_or(0, |c| c.load(Ordering::Relaxed))
-        };
+        let row = self.interfaces.read(of.0);
+        let read = |which: IfCounter| row.get(which as usize).copied().unwrap_or(0);
         NpolVerdicts {
             rx_allow: read(IfCounter::NpolRxAllow),
             rx_deny: read(IfCounter::NpolRxDeny),
@@ -239,9 +241,24 @@ impl WorkerCounters {
 
     /// Sets the counters of an interface to zero (an update in flight may survive).
     pub fn clear(&self, of: SwIfIndex) {
-        for counter in self.row(of).into_iter().flatten() {
-            counter.store(0, Ordering::Relaxed);
+        self.interfaces.clear(of.0);
+    }
+
+    /// Reads the counters of a local SID.
+    pub(crate) fn localsid(&self, index: u32) -> LocalsidCounters {
+        let [a, b, c, d, e, f, g, h] = self.localsids.read(index);
+        let combined = |packets, bytes| Combined { packets, bytes };
+        LocalsidCounters {
+            good: combined(a, b),
+            bad: combined(c, d),
+            returned: combined(e, f),
+            not_returned: combined(g, h),
         }
+    }
+
+    /// Sets the counters of a local SID to zero (an update in flight may survive).
+    pub(crate) fn clear_localsid(&self, index: u32) {
+        self.localsids.clear(index);
     }
 
     /// Count of one `(node, reason)` pair.

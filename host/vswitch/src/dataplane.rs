@@ -36,6 +36,7 @@ mod pool;
 mod proxy;
 mod reassembly;
 mod route;
+mod sr;
 mod subif;
 mod table;
 mod urpf;
@@ -47,6 +48,7 @@ use neighbor::NeighborState;
 use npol::NpolState;
 use pool::Pool;
 use route::{RouteEntry, RouteUse};
+use sr::SrState;
 use table::TableEntry;
 
 type Result<T, E = ApiError> = std::result::Result<T, E>;
@@ -92,6 +94,7 @@ pub struct Dataplane {
     abf: AbfState,
     cnat: CnatState,
     nd_proxies: BTreeSet<(SwIfIndex, std::net::Ipv6Addr)>,
+    sr: SrState,
     counters: Vec<Arc<WorkerCounters>>,
     notices: VecDeque<Notice>,
     generated_macs: u32,
@@ -136,6 +139,7 @@ impl Dataplane {
             abf: AbfState::default(),
             cnat: CnatState::default(),
             nd_proxies: BTreeSet::new(),
+            sr: SrState::default(),
             counters: Vec::new(),
             notices: VecDeque::new(),
             generated_macs: 0,

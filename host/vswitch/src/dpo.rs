@@ -30,6 +30,14 @@ pub enum Dpo {
         fib: u32,
         next_hop: IpAddr,
     },
+    /// Process as a local SID (index).
+    SrLocalsid(u32),
+    /// Send along a segment list of a policy (index).
+    SrPolicy {
+        policy: u32,
+        /// The packet came to the binding SID itself.
+        bsid: bool,
+    },
 }
 
 /// Choices of a route, spread by weight over a power of two of buckets.
@@ -43,36 +51,17 @@ const BUCKETS_MAX: usize = 512;
 impl LoadBalance {
     /// Spreads the choices so that each gets buckets in proportion to its weight (at least one).
     pub fn new(choices: &[(Dpo, u8)]) -> Self {
-        let total: usize = choices.iter().map(|(_, w)| usize::from((*w).max(1))).sum();
-        if choices.len() <= 1 {
-            return Self {
-                buckets: choices
-                    .first()
-                    .map_or(vec![Dpo::Drop], |(d, _)| vec![*d])
-                    .into(),
-            };
-        }
-        let equal = choices
-            .windows(2)
-            .all(|w| matches!(w, [a, b] if a.1 == b.1));
-        let least = choices.len().next_power_of_two();
-        let exact = equal && least == choices.len();
-        let wanted = if exact {
-            least
-        } else {
-            (total * 4).max(least * 16).next_power_of_two()
-        };
-        let size = wanted.min(BUCKETS_MAX).max(least);
-        let mut buckets = Vec::with_capacity(size);
-        let mut seen = 0;
-        for (dpo, weight) in choices {
-            seen += usize::from((*weight).max(1));
-            let upto = (seen * size + total / 2) / total;
-            let upto = upto.max(buckets.len() + 1).min(size);
-            buckets.resize(upto.max(buckets.len()), *dpo);
-        }
+        let weights: Vec<u32> = choices.iter().map(|(_, w)| u32::from(*w)).collect();
+        let buckets = spread(&weights)
+            .into_iter()
+            .filter_map(|at| choices.get(at).map(|(dpo, _)| *dpo));
+        let buckets: Box<[_]> = buckets.collect();
         Self {
-            buckets: buckets.into(),
+            buckets: if buckets.is_empty() {
+                [Dpo::Drop].into()
+            } else {
+                buckets
+            },
         }
     }
 
@@ -97,6 +86,39 @@ impl LoadBalance {
     pub fn buckets(&self) -> &[Dpo] {
         &self.buckets
     }
+}
+
+/// Spreads positions of `weights` (0 counts as 1) over a power of two of buckets.
+pub(crate) fn spread(weights: &[u32]) -> Vec<usize> {
+    if weights.len() <= 1 {
+        return (0..weights.len()).collect();
+    }
+    let weight = |w: &u32| u64::from((*w).max(1));
+    let total: u64 = weights.iter().map(weight).sum();
+    let equal = weights
+        .windows(2)
+        .all(|w| matches!(w, [a, b] if weight(a) == weight(b)));
+    let least = weights.len().next_power_of_two();
+    let exact = equal && least == weights.len();
+    let wanted = if exact {
+        least
+    } else {
+        let fine = usize::try_from(total * 4).unwrap_or(BUCKETS_MAX);
+        fine.max(least * 16).min(BUCKETS_MAX).next_power_of_two()
+    };
+    let size = wanted.min(BUCKETS_MAX).max(least);
+    let mut buckets = Vec::with_capacity(size);
+    let mut seen = 0;
+    for (at, weight) in weights.iter().map(weight).enumerate() {
+        seen += weight;
+        let share = (seen * size as u64 + total / 2) / total;
+        let upto = usize::try_from(share).unwrap_or(size);
+        // Each of those to come needs a bucket too.
+        let left = size - (weights.len() - at - 1);
+        let upto = upto.max(buckets.len() + 1).min(left);
+        buckets.resize(upto.max(buckets.len()), at);
+    }
+    buckets
 }
 
 /// A neighbour on a link, known or not.
@@ -146,6 +168,10 @@ mod tests {
                 .collect();
             let got = shares(&choices);
             assert!(got.iter().all(|n| *n > 0), "{got:?}");
+        }
+        for weights in [[u32::MAX, 1, 0], [0, 1, u32::MAX], [1, u32::MAX, 1]] {
+            let buckets = spread(&weights);
+            assert!((0..3).all(|at| buckets.contains(&at)), "{weights:?}");
         }
     }
 }

@@ -23,6 +23,7 @@ pub(crate) enum InputFeature {
     Cnat,
     Npol,
     Abf,
+    SrProxy,
 }
 
 /// What may happen to a routed packet between its rewrite and `interface-output`.
@@ -53,6 +54,7 @@ impl Feature for InputFeature {
         Self::Cnat,
         Self::Npol,
         Self::Abf,
+        Self::SrProxy,
     ];
 
     fn end(family: Family) -> NodeId {
@@ -76,6 +78,7 @@ impl Feature for InputFeature {
             },
             Self::Npol => NodeId::NpolInput,
             Self::Abf => NodeId::AbfInput,
+            Self::SrProxy => NodeId::SrProxyRewrite,
         }
     }
 

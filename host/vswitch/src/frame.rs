@@ -9,7 +9,9 @@ use crate::id::SwIfIndex;
 use crate::offload::{Offload, Tunnel};
 
 /// Free bytes in front of a received head, for encapsulation.
-pub const HEADROOM: usize = 128;
+///
+/// Sixteen segments with their IPv6 header take 304 bytes.
+pub const HEADROOM: usize = 320;
 /// Most bytes of a packet that are copied to the head.
 pub const HEAD_MAX: usize = 192;
 /// Most frames received into one batch.
@@ -353,6 +355,8 @@ impl Frame {
                 .map_or(Tunnel::None, |(l3, inner_l3)| Tunnel::V4 { l3, inner_l3 }),
             Tunnel::V6 { l3, inner_l3 } => both(l3, inner_l3)
                 .map_or(Tunnel::None, |(l3, inner_l3)| Tunnel::V6 { l3, inner_l3 }),
+            Tunnel::Ip { l3, inner_l3 } => both(l3, inner_l3)
+                .map_or(Tunnel::None, |(l3, inner_l3)| Tunnel::Ip { l3, inner_l3 }),
         };
     }
 }

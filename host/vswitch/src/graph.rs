@@ -280,6 +280,12 @@ impl Graph<'_> {
             self.env.counters.add_call(node, ids.len() as u64);
             self.process(node, &ids);
             ids.clear();
+            // The node gets its own list back, so that capacities settle at the first full run.
+            if let Some(queue) = self.queues.waiting.get_mut(at)
+                && queue.is_empty()
+            {
+                std::mem::swap(&mut ids, queue);
+            }
             self.queues.current = ids;
         }
     }
@@ -318,6 +324,15 @@ impl Graph<'_> {
             NodeId::Ip4IcmpInput => self.each(node, ids, node::ip4_icmp_input::process),
             NodeId::Ip6IcmpInput => self.each(node, ids, node::ip6_icmp_input::process),
             NodeId::VxlanInput => self.each(node, ids, node::vxlan_input::process),
+            NodeId::SrLocalsid => self.each(node, ids, node::sr_localsid::process),
+            NodeId::SrLocalsidUn => self.each(node, ids, node::sr_localsid_un::process),
+            NodeId::SrLocalsidD => self.each(node, ids, node::sr_localsid_d::process),
+            NodeId::SrProxyLocalsid => self.each(node, ids, node::sr_proxy_localsid::process),
+            NodeId::SrProxyRewrite => self.each(node, ids, node::sr_proxy_rewrite::process),
+            NodeId::SrReplicate => node::sr_replicate::process(self, ids),
+            NodeId::SrEncaps => self.each(node, ids, node::sr_encaps::process),
+            NodeId::SrEncapsL2 => self.each(node, ids, node::sr_encaps_l2::process),
+            NodeId::SrInsert => self.each(node, ids, node::sr_insert::process),
             NodeId::Ip4Rewrite => self.each(node, ids, node::ip4_rewrite::process),
             NodeId::Ip6Rewrite => self.each(node, ids, node::ip6_rewrite::process),
             NodeId::Ip4Frag => node::ip_frag::process4(self, ids),

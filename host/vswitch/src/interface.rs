@@ -78,6 +78,10 @@ pub enum L2Config {
         shg: u8,
         bvi: bool,
     },
+    /// Led into the segment routing policy with this index; `u32::MAX` = it is gone.
+    SrPolicy(u32),
+    /// What a segment routing proxy's function sends, for the local SID with this index.
+    SrProxy(u32),
 }
 
 /// A check of source addresses against a table (RFC 3704).
@@ -194,6 +198,9 @@ pub struct Interface {
     pub(crate) tags: Option<Tags>,
     /// Tag rewrite of switched frames on their way in and out.
     pub(crate) tag_rewrite: Option<Arc<(TagRewrite, TagRewrite)>>,
+    /// Local SIDs of the proxies whose functions are behind the interface.
+    pub(crate) sr_proxy4: Option<u32>,
+    pub(crate) sr_proxy6: Option<u32>,
 }
 
 impl Interface {
@@ -224,6 +231,13 @@ impl Interface {
         match family {
             Family::V4 => v4,
             Family::V6 => v6,
+        }
+    }
+
+    pub(crate) const fn sr_proxy(&self, family: Family) -> Option<u32> {
+        match family {
+            Family::V4 => self.sr_proxy4,
+            Family::V6 => self.sr_proxy6,
         }
     }
 

@@ -35,6 +35,7 @@ pub mod prefix;
 pub mod reassembly;
 pub mod route;
 pub mod session;
+pub mod sr;
 pub mod tables;
 pub mod trace;
 mod track;

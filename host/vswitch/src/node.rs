@@ -35,6 +35,15 @@ pub(crate) mod l2_input;
 pub(crate) mod l2_learn;
 pub(crate) mod npol_input;
 pub(crate) mod npol_output;
+pub(crate) mod sr_encaps;
+pub(crate) mod sr_encaps_l2;
+pub(crate) mod sr_insert;
+pub(crate) mod sr_localsid;
+pub(crate) mod sr_localsid_d;
+pub(crate) mod sr_localsid_un;
+pub(crate) mod sr_proxy_localsid;
+pub(crate) mod sr_proxy_rewrite;
+pub(crate) mod sr_replicate;
 pub(crate) mod urpf;
 pub(crate) mod vxlan_encap;
 pub(crate) mod vxlan_input;
@@ -47,6 +56,10 @@ mod l2_switch;
 mod npol;
 mod resolve;
 mod rewrite;
+mod sr_exit;
+mod sr_outer;
+mod sr_policy;
+mod srh_splice;
 
 #[cfg(test)]
 mod tests;

@@ -36,6 +36,8 @@ pub enum Tunnel {
     V4 { l3: u16, inner_l3: u16 },
     /// Outer IPv6, and UDP, whose checksum is always pending, or nothing.
     V6 { l3: u16, inner_l3: u16 },
+    /// Outer IP without UDP: nothing but lengths is outside.
+    Ip { l3: u16, inner_l3: u16 },
 }
 
 /// Work left to a device. The default is "nothing to do".
@@ -139,7 +141,7 @@ impl Offload {
     fn tunnel_needs_software(&self) -> bool {
         match self.tunnel {
             Tunnel::None => false,
-            Tunnel::V4 { .. } => self.gso.is_some(),
+            Tunnel::V4 { .. } | Tunnel::Ip { .. } => self.gso.is_some(),
             Tunnel::V6 { .. } => true,
         }
     }

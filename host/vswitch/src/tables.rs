@@ -15,6 +15,7 @@ use crate::interface::Interface;
 use crate::npol::NpolTables;
 use crate::persist::{PMap, PVec};
 use crate::reassembly::{Limits, Reassembly};
+use crate::sr::SrTables;
 use crate::tunnel::{Ipip, IpipKey, Vxlan, VxlanKey};
 use crate::vlan::{Seen, SubKey, SubSpec};
 
@@ -44,6 +45,7 @@ pub struct Tables {
     pub(crate) proxy_arp: Arc<[(u32, Ipv4Addr, Ipv4Addr)]>,
     pub(crate) cnat: CnatTables,
     pub(crate) reassembly: Reassembly,
+    pub(crate) sr: SrTables,
     pub(crate) generation: u64,
 }
 
@@ -72,6 +74,9 @@ impl Tables {
             ("ipip keys", self.ipip_of.len()),
             ("bridge neighbours", self.bridge_neighbors.len()),
             ("proxied ranges", self.proxy_arp.len()),
+            ("local SIDs", self.sr.localsids.iter().count()),
+            ("SR policies", self.sr.policies.iter().count()),
+            ("segment lists", self.sr.lists.iter().count()),
         ]
         .into_iter()
     }

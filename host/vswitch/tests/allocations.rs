@@ -5,10 +5,10 @@
 )]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use packet::{MacAddr, ethernet, ipv4, proto, udp};
+use packet::{MacAddr, ethernet, ipv4, ipv6, proto, srh, udp};
 use vswitch::acl::{AclAction, AclRule, PortRange};
 use vswitch::interface::DeviceSpec;
 use vswitch::interface::UrpfSpec;
@@ -18,6 +18,9 @@ use vswitch::npol::{
     RuleSpec,
 };
 use vswitch::route::RoutePath;
+use vswitch::sr::{
+    Behavior, LocalsidSpec, PolicyChange, PolicyKind, PolicySpec, ProxyWay, Steered,
+};
 use vswitch::tunnel::{IpipFlags, IpipSpec, VxlanSpec};
 use vswitch::{BATCH_MAX, Batch, Dataplane, Family, Nanos, Offload, SwIfIndex, Tail};
 
@@ -197,6 +200,116 @@ fn fragment(dp: &mut Dataplane, on: SwIfIndex) -> Vec<u8> {
     out
 }
 
+/// A path through `right`: policies for 10.7.0.0/16 and (spray) 10.8.0.0/16, End, End.DT4, End.AD and uN.
+fn segment_routing(
+    dp: &mut Dataplane,
+    left: SwIfIndex,
+    right: SwIfIndex,
+) -> [(SwIfIndex, SwIfIndex, Vec<u8>); 6] {
+    let (peer, fixed) = (
+        "2001:db8::2".parse().unwrap(),
+        NeighborFlags {
+            is_static: true,
+            no_fib_entry: false,
+        },
+    );
+    dp.add_del_address(right, true, "2001:db8::1/64".parse().unwrap())
+        .unwrap();
+    dp.add_del_address(left, true, "2001:db8:1::1/64".parse().unwrap())
+        .unwrap();
+    dp.ip_neighbor_add_del(right, peer, MacAddr([6; 6]), fixed, true, Nanos(0))
+        .unwrap();
+    let via = RoutePath::via(peer, right);
+    for to in ["fc00::/16", "fc02:0:fc00::/48"] {
+        dp.ip_route_add_del(0, to.parse().unwrap(), &[via], true, false)
+            .unwrap();
+    }
+    let spray = PolicyKind::Spray;
+    for (bsid, kind, to) in [
+        ("fc01::1", PolicyKind::Default, "10.7.0.0/16"),
+        ("fc01::2", spray, "10.8.0.0/16"),
+    ] {
+        let spec = PolicySpec {
+            bsid: bsid.parse().unwrap(),
+            kind,
+            is_encap: true,
+            fib_table: 0,
+            encap_src: peer_of("2001:db8::1"),
+            segments: ["fc00::1", "fc00::2", "fc00::3"].map(peer_of).to_vec(),
+            weight: 1,
+        };
+        dp.sr_policy_add(&spec).unwrap();
+        let second = PolicyChange::Add {
+            segments: vec![peer_of("fc00::9")],
+            encap_src: spec.encap_src,
+            weight: 2,
+        };
+        dp.sr_policy_mod(spec.bsid, &second).unwrap();
+        let steered = Steered::L3 {
+            table: 0,
+            prefix: to.parse().unwrap(),
+        };
+        dp.sr_steering_add(steered, spec.bsid).unwrap();
+    }
+    let way = ProxyWay {
+        next_hop: Some([10, 0, 1, 2].into()),
+        out: right,
+        back: right,
+    };
+    for (sid, prefix_len, behavior) in [
+        ("fc02::1", 128, Behavior::End),
+        ("fc02::2", 128, Behavior::Dt4 { table: 0 }),
+        ("fc02::3", 128, Behavior::DynamicProxy(way)),
+        ("fc02:0:4::", 48, Behavior::Un),
+    ] {
+        let spec = LocalsidSpec {
+            sid: peer_of(sid),
+            prefix_len,
+            usid_len: if prefix_len == 48 { 16 } else { 0 },
+            psp: false,
+            fib_table: 0,
+            behavior,
+        };
+        dp.sr_localsid_add(spec).unwrap();
+    }
+    let mac = dp.interface(left).unwrap().mac;
+    [
+        frame(mac, [10, 7, 0, 1]),
+        frame(mac, [10, 8, 0, 1]),
+        routed(mac, "fc02::1", 1),
+        routed(mac, "fc02::2", 0),
+        routed(mac, "fc02::3", 1),
+        routed(mac, "fc02:0:4:fc00::", 1),
+    ]
+    .map(|bytes| (left, right, bytes))
+}
+
+fn peer_of(text: &str) -> Ipv6Addr {
+    text.parse().unwrap()
+}
+
+/// An IPv4 packet to 10.0.1.2 with a segment routing header, at local SID `at`.
+fn routed(dst: MacAddr, at: &str, left: u8) -> Vec<u8> {
+    let inner = frame(dst, [10, 0, 1, 2]).split_off(14);
+    let mut out = ethernet::header(dst, MacAddr([4; 6]), ethernet::IPV6).to_vec();
+    let mut header = vec![0; srh::header_len(2)];
+    srh::emit(&mut header, proto::IPIP, &[peer_of(at), peer_of("fc00::1")]);
+    srh::set_segments_left(&mut header, left);
+    let mut ip = vec![0; ipv6::HEADER_LEN];
+    ipv6::Header {
+        traffic_class: 0,
+        flow_label: 0,
+        payload_len: (header.len() + inner.len()) as u16,
+        next_header: proto::ROUTING,
+        hop_limit: 64,
+        src: peer_of("2001:db8::9"),
+        dst: peer_of(at),
+    }
+    .emit(&mut ip);
+    out.extend([ip, header, inner].concat());
+    out
+}
+
 /// Alone in this binary: another test's allocations would be counted too.
 #[test]
 fn a_warm_worker_allocates_nothing() {
@@ -229,6 +342,7 @@ fn a_warm_worker_allocates_nothing() {
     let narrow = narrow(&mut dp, peer);
     let [left_mac, guarded_mac, listed_mac, trunk_mac] =
         [left, guarded, listed, narrow.trunk].map(|on| dp.interface(on).unwrap().mac);
+    let by_segments = segment_routing(&mut dp, left, right);
     let cases = [
         (wire_a, wire_b, frame(MacAddr([2; 6]), [10, 0, 1, 2])),
         (left, right, frame(left_mac, [10, 0, 1, 2])),
@@ -254,7 +368,7 @@ fn a_warm_worker_allocates_nothing() {
     ];
     let tables = dp.publish();
     let (mut worker, mut batch) = (dp.new_worker(), Batch::new());
-    for (rx, tx, mut bytes) in cases {
+    for (rx, tx, mut bytes) in cases.into_iter().chain(by_segments) {
         // Pieces need longer queues, which take turns in serving nodes: it takes some rounds until all have grown.
         let rounds = if tx == narrow.link { 8 } else { 2 };
         let mut transmitted = vec![0; rounds];

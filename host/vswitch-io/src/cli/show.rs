@@ -1,6 +1,7 @@
 //! The `show` commands.
 
 mod policy;
+mod sr;
 
 use std::fmt::{self, Write};
 
@@ -11,7 +12,7 @@ use vswitch::{Family, SwIfIndex};
 use crate::engine::Engine;
 
 pub(super) const USAGE: &str = "show version | interface | hardware-interfaces | interface address | errors | runtime | \
-     ip fib | ip6 fib | ip neighbors | bridge-domain | l2fib | vxlan tunnel | acl-plugin acl | acl-plugin sessions | npol | memif | tap | trace | \
+     ip fib | ip6 fib | ip neighbors | bridge-domain | l2fib | vxlan tunnel | acl-plugin acl | acl-plugin sessions | npol | sr localsids | sr policies | sr steering-policies | memif | tap | trace | \
      placement; trace add <input> <count>; clear trace | interfaces";
 
 pub(super) fn run(engine: &Engine, what: &[&str]) -> String {
@@ -35,6 +36,7 @@ pub(super) fn run(engine: &Engine, what: &[&str]) -> String {
         ["acl-plugin", "sessions"] => policy::acl_sessions(engine, &mut out),
         ["npol", what @ ..] => policy::npol(engine, what, &mut out),
         ["acl-plugin", ..] => acls(engine, &mut out),
+        ["sr", what @ ..] => sr::run(engine, what, &mut out),
         ["memif", ..] => memif(engine, &mut out),
         ["tap", ..] => taps(engine, &mut out),
         ["trace", ..] => trace(engine, &mut out),
@@ -152,6 +154,8 @@ fn l2(engine: &Engine, info: &InterfaceInfo) -> String {
         L2Config::Xconnect(to) => format!(" L2 xconnect {}", name(engine, to)),
         L2Config::Bridge { bvi: true, .. } => " L2 bridge BVI".to_owned(),
         L2Config::Bridge { .. } => " L2 bridge".to_owned(),
+        L2Config::SrPolicy(_) => " SR steering".to_owned(),
+        L2Config::SrProxy(_) => " SR proxy".to_owned(),
     }
 }
 

@@ -278,6 +278,7 @@ impl Dataplane {
         self.remove_neighbors_on(index);
         self.del_all_addresses(index)?;
         self.forget_paths_on(index);
+        self.forget_sr_on(index);
         self.nd_proxies.retain(|(on, _)| *on != index);
         self.cnat_forget_interface(index);
         if let Some(info) = self.interfaces.remove(&index) {
@@ -343,7 +344,9 @@ impl Dataplane {
         let [whole4, whole6] = info.reassembly;
         let urpf = self.urpf_of(index);
         let [[urpf_in4, urpf_out4], [urpf_in6, urpf_out6]] = urpf.map(|f| f.map(|u| u.is_some()));
-        let input = |abf: &[_], whole, urpf| {
+        let sr_proxy4 = self.sr_proxy_on(index, Family::V4);
+        let sr_proxy6 = self.sr_proxy_on(index, Family::V6);
+        let input = |abf: &[_], whole, urpf, sr_proxy: Option<u32>| {
             Features::new()
                 .with(InputFeature::Reassembly, whole)
                 .with(InputFeature::Urpf, urpf)
@@ -351,6 +354,7 @@ impl Dataplane {
                 .with(InputFeature::Cnat, info.cnat || self.cnat.is_everywhere())
                 .with(InputFeature::Npol, has_policies)
                 .with(InputFeature::Abf, !abf.is_empty())
+                .with(InputFeature::SrProxy, sr_proxy.is_some())
         };
         let output = |urpf| {
             Features::new()
@@ -373,8 +377,8 @@ impl Dataplane {
             ip6_enabled: info.ip6_enabled || has(Family::V6),
             addresses,
             link_local: info.link_local,
-            input4: input(&abf4, whole4, urpf_in4),
-            input6: input(&abf6, whole6, urpf_in6),
+            input4: input(&abf4, whole4, urpf_in4, sr_proxy4),
+            input6: input(&abf6, whole6, urpf_in6, sr_proxy6),
             output4: output(urpf_out4),
             output6: output(urpf_out6),
             urpf,
@@ -391,6 +395,8 @@ impl Dataplane {
             tag_rewrite: Self::tag_rewrite_of(&info.tag_rewrite, info.sub.as_ref()),
             proxy_arp: info.proxy_arp,
             cnat: info.cnat,
+            sr_proxy4,
+            sr_proxy6,
             nd_proxy: self
                 .nd_proxies
                 .range((index, Ipv6Addr::UNSPECIFIED)..)

@@ -240,7 +240,11 @@ impl Dataplane {
         }
         match self.interface(on)?.l2 {
             L2Config::Bridge { bridge: of, .. } if of == bridge => {}
-            L2Config::Bridge { .. } | L2Config::L3 | L2Config::Xconnect(_) => {
+            L2Config::Bridge { .. }
+            | L2Config::L3
+            | L2Config::Xconnect(_)
+            | L2Config::SrPolicy(_)
+            | L2Config::SrProxy(_) => {
                 return Err(ApiError::InvalidValue);
             }
         }
@@ -316,7 +320,10 @@ impl Dataplane {
     pub fn xconnects(&self) -> Vec<(SwIfIndex, SwIfIndex)> {
         let pair = |i: &crate::interface::InterfaceInfo| match i.l2 {
             L2Config::Xconnect(tx) => Some((i.sw_if_index, tx)),
-            L2Config::L3 | L2Config::Bridge { .. } => None,
+            L2Config::L3
+            | L2Config::Bridge { .. }
+            | L2Config::SrPolicy(_)
+            | L2Config::SrProxy(_) => None,
         };
         self.interfaces.values().filter_map(pair).collect()
     }

@@ -18,6 +18,7 @@ pub(super) type RouteUse = (u32, Prefix);
 pub(super) enum Source {
     Cnat,
     Interface,
+    Sr,
     Api,
     Neighbor,
     Default,
@@ -340,6 +341,7 @@ impl Dataplane {
             .any(|c| matches!(&c.target, Target::Path(p) if names(p)));
         by_route
             || self.abf.paths().any(names)
+            || self.sr.names_table(family, table_id)
             || self
                 .vxlans
                 .values()

@@ -161,7 +161,7 @@ impl Dataplane {
         self.dirty = true;
     }
 
-    fn drop_table_if_unused(&mut self, family: Family, table_id: u32) {
+    pub(super) fn drop_table_if_unused(&mut self, family: Family, table_id: u32) {
         let Some(table) = self.ip_tables.get(&(family, table_id)) else {
             return;
         };

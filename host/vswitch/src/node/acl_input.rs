@@ -14,7 +14,10 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     };
     let switched = matches!(
         interface.l2,
-        L2Config::Xconnect(_) | L2Config::Bridge { bvi: false, .. }
+        L2Config::Xconnect(_)
+            | L2Config::Bridge { bvi: false, .. }
+            | L2Config::SrPolicy(_)
+            | L2Config::SrProxy(_)
     );
     let (l3, len) = (frame.l3(), frame.l3_len());
     match acl::check(env, interface, frame.rx, Hook::Rx, l3, len) {

@@ -27,7 +27,9 @@ fn is_attached(tables: &Tables, on: SwIfIndex, fib: u32, ip: IpAddr) -> bool {
             | Dpo::Local
             | Dpo::CnatReturn
             | Dpo::Lookup(_)
-            | Dpo::Recursive { .. } => false,
+            | Dpo::Recursive { .. }
+            | Dpo::SrLocalsid(_)
+            | Dpo::SrPolicy { .. } => false,
         })
     })
 }

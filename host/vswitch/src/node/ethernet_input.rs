@@ -46,7 +46,10 @@ fn untagged(
     kind: u16,
 ) -> Next {
     match interface.l2 {
-        L2Config::Xconnect(_) | L2Config::Bridge { bvi: false, .. } => {
+        L2Config::Xconnect(_)
+        | L2Config::Bridge { bvi: false, .. }
+        | L2Config::SrPolicy(_)
+        | L2Config::SrProxy(_) => {
             return env.fuse(NodeId::L2Input, frame, |env, frame| {
                 l2_input::start(env, interface, frame)
             });
@@ -102,7 +105,10 @@ fn tagged(env: &mut Env<'_>, frame: &mut Frame, interface: &Interface) -> Next {
         L2Config::Xconnect(_) | L2Config::Bridge { bvi: false, .. } if frame.meta.trace == 0 => {
             return l2_input::start(env, of, frame);
         }
-        L2Config::Xconnect(_) | L2Config::Bridge { bvi: false, .. } => {
+        L2Config::Xconnect(_)
+        | L2Config::Bridge { bvi: false, .. }
+        | L2Config::SrPolicy(_)
+        | L2Config::SrProxy(_) => {
             return Next::To(NodeId::L2Input);
         }
         L2Config::L3 if found.is_some() || seen.is_priority_only() => {}

@@ -34,6 +34,16 @@ pub(super) fn start(env: &mut Env<'_>, interface: &Interface, frame: &mut Frame)
 
 #[inline]
 fn validate(interface: &Interface, frame: &mut Frame) -> Result<Next, DropReason> {
+    check(frame)?;
+    frame.meta.fib = interface.fib4;
+    frame.meta.local = false;
+    frame.meta.cnat = 0;
+    Ok(Next::To(interface.input4.first(Family::V4)))
+}
+
+/// Checks the header and cuts what is behind the packet.
+#[inline]
+pub(super) fn check(frame: &mut Frame) -> Result<(), DropReason> {
     let total = match frame.l3_start::<{ ipv4::HEADER_LEN }>() {
         Some(header) if header[0] == PLAIN => plain(header),
         _ => checked(frame.l3()),
@@ -47,10 +57,7 @@ fn validate(interface: &Interface, frame: &mut Frame) -> Result<Next, DropReason
     if total < available && !frame.offload.gso.is_some() {
         frame.truncate(usize::from(frame.meta.l3) + total);
     }
-    frame.meta.fib = interface.fib4;
-    frame.meta.local = false;
-    frame.meta.cnat = 0;
-    Ok(Next::To(interface.input4.first(Family::V4)))
+    Ok(())
 }
 
 /// Total length of a packet whose header has no options.

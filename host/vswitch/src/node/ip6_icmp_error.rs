@@ -45,6 +45,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let reason = match request.kind {
         icmpv6::TIME_EXCEEDED => DropReason::TtlExpired,
         icmpv6::PACKET_TOO_BIG => DropReason::MtuExceeded,
+        icmpv6::PARAMETER_PROBLEM => DropReason::SrMalformed,
         _ if request.code == icmpv6::CODE_PROHIBITED => DropReason::Prohibited,
         _ => DropReason::Unreachable,
     };

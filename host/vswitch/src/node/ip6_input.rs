@@ -13,21 +13,13 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         return Next::Drop(DropReason::NoInterface);
     };
     env.count(frame.rx, Counted::Ip6, 0);
+    if let Err(reason) = check(frame) {
+        return Next::Drop(reason);
+    }
     let Ok(ip) = Ipv6::new_checked(frame.l3()) else {
         return Next::Drop(DropReason::BadVersion);
     };
-    let total = ipv6::HEADER_LEN + usize::from(ip.payload_len());
-    let available = frame.l3_len();
-    if total > available {
-        return Next::Drop(DropReason::BadLength);
-    }
-    let (src, dst, next_header) = (ip.src(), ip.dst(), ip.next_header());
-    if src.is_multicast() {
-        return Next::Drop(DropReason::BadSource);
-    }
-    if total < available && !frame.offload.gso.is_some() {
-        frame.truncate(usize::from(frame.meta.l3) + total);
-    }
+    let (dst, next_header) = (ip.dst(), ip.next_header());
     frame.meta.fib = interface.fib6;
     frame.meta.local = false;
     frame.meta.cnat = 0;
@@ -48,4 +40,24 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         };
     }
     Next::To(interface.input6.first(Family::V6))
+}
+
+/// Checks the header and cuts what is behind the packet.
+#[inline]
+pub(super) fn check(frame: &mut Frame) -> Result<(), DropReason> {
+    let Ok(ip) = Ipv6::new_checked(frame.l3()) else {
+        return Err(DropReason::BadVersion);
+    };
+    let total = ipv6::HEADER_LEN + usize::from(ip.payload_len());
+    let available = frame.l3_len();
+    if total > available {
+        return Err(DropReason::BadLength);
+    }
+    if ip.src().is_multicast() {
+        return Err(DropReason::BadSource);
+    }
+    if total < available && !frame.offload.gso.is_some() {
+        frame.truncate(usize::from(frame.meta.l3) + total);
+    }
+    Ok(())
 }

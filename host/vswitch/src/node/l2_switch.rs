@@ -1,5 +1,6 @@
 //! Where a switched frame goes behind the access lists: its cross-connect or its bridge.
 
+use super::sr_policy::{self, Way};
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::interface::{Interface, L2Config};
@@ -18,6 +19,8 @@ pub(super) fn switch(env: &Env<'_>, interface: &Interface, frame: &mut Frame) ->
                 None => Next::Drop(DropReason::NoInterface),
             }
         }
+        L2Config::SrPolicy(index) => sr_policy::enter(env, frame, index, Way::L2, None),
+        L2Config::SrProxy(_) => Next::To(NodeId::SrProxyRewrite),
         L2Config::L3 => Next::Drop(DropReason::NoInterface),
     }
 }

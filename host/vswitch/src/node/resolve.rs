@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use packet::FlowKey;
 
 use super::icmp_request;
+use super::sr_policy::{self, Way};
 use crate::dpo::{Dpo, LoadBalance};
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
@@ -47,6 +48,17 @@ pub(super) fn through(
             Dpo::Recursive { fib, next_hop: via } => {
                 next_hop = via;
                 env.tables.route(fib, via)
+            }
+            Dpo::SrLocalsid(index) => {
+                frame.meta.object = index;
+                return match env.tables.sr.localsid(index) {
+                    Some(sid) => Next::To(sid.node()),
+                    None => Next::Drop(DropReason::SrGone),
+                };
+            }
+            Dpo::SrPolicy { policy, bsid } => {
+                let way = if bsid { Way::Bsid } else { Way::Steered };
+                return sr_policy::enter(env, frame, policy, way, hash);
             }
         };
         match found {

@@ -11,6 +11,7 @@ mod ipip;
 mod neighbors;
 mod policy;
 mod routing;
+mod srv6;
 mod steering;
 mod tunnel;
 mod urpf;

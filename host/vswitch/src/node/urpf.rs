@@ -135,6 +135,8 @@ impl Reverse<'_> {
             | Dpo::Prohibit
             | Dpo::Local
             | Dpo::CnatReturn
+            | Dpo::SrLocalsid(_)
+            | Dpo::SrPolicy { .. }
             | Dpo::Lookup(_) => false,
         };
         self.choices

@@ -3,7 +3,7 @@
 use packet::ethernet::Ethernet;
 use packet::ipv4::{self, Ipv4};
 use packet::ipv6::{self, Ipv6};
-use packet::{checksum, proto, tcp, udp};
+use packet::{checksum, proto, srh, tcp, udp};
 
 use super::fragment::{FRONT, emit_pieces};
 use super::{Gso, Offload, OffloadError, Tunnel, complete_checksum, fill_udp6, put_u16};
@@ -93,9 +93,9 @@ impl Layout {
     fn of(bytes: &[u8], offload: &Offload) -> Result<Self, OffloadError> {
         let (outer_l3, l3) = match offload.tunnel {
             Tunnel::None => (None, l3_of(bytes, offload)?),
-            Tunnel::V4 { l3, inner_l3 } | Tunnel::V6 { l3, inner_l3 } => {
-                (Some(usize::from(l3)), usize::from(inner_l3))
-            }
+            Tunnel::V4 { l3, inner_l3 }
+            | Tunnel::V6 { l3, inner_l3 }
+            | Tunnel::Ip { l3, inner_l3 } => (Some(usize::from(l3)), usize::from(inner_l3)),
         };
         let ip = bytes.get(l3..).ok_or(OffloadError::OutOfFrame)?;
         let (is_v6, l4, protocol) = if ip.first().is_some_and(|b| b >> 4 == 6) {
@@ -217,7 +217,8 @@ fn set_lengths(
         ipv6::set_payload_len(ip, u16_len(ip.len().saturating_sub(ipv6::HEADER_LEN))?);
         let view = Ipv6::new_checked(ip).map_err(|_| OffloadError::WrongProtocol)?;
         let len = u32::try_from(l4_len).map_err(|_| OffloadError::OutOfFrame)?;
-        return Ok(checksum::pseudo6(view.src(), view.dst(), protocol, len));
+        let dst = srh::final_destination(&view);
+        return Ok(checksum::pseudo6(view.src(), dst, protocol, len));
     }
     let total = u16_len(ip.len())?;
     let view = Ipv4::new_checked(ip).map_err(|_| OffloadError::WrongProtocol)?;

@@ -12,6 +12,7 @@ mod ip;
 mod l2;
 mod npol;
 mod papi;
+mod sr;
 mod subif;
 mod system;
 mod target;
