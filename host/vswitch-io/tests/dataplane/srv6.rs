@@ -223,7 +223,7 @@ async fn linux_takes_out_what_we_encapsulate_and_we_what_it_does() {
     exercise(&lab);
     for at in ["fc01::e", "fc01::4", "fc01::6"] {
         let (good, bad) = counted(switch, at).await;
-        assert!(good > 1000 && bad == 0, "{at}: {good} good, {bad} bad");
+        assert!(good > 50 && bad == 0, "{at}: {good} good, {bad} bad");
     }
 }
 
@@ -270,7 +270,8 @@ async fn headers_are_inserted_on_either_side() {
     expect_ping(&lab.far, "fd01:1::2");
     transfer(&lab.pod, &lab.far, "fd05::2".parse().unwrap(), TRANSFER);
     transfer(&lab.far, &lab.pod, "fd01:1::2".parse().unwrap(), TRANSFER);
-    assert!(counted(switch, "fc01::e").await.0 > 1000);
+    // Bulk data comes in super-frames.
+    assert!(counted(switch, "fc01::e").await.0 > 50);
 }
 
 /// A packet of the pod goes to Linux, which acts on its first segment, comes back, and is taken out for another pod.
@@ -284,6 +285,8 @@ async fn linux_passes_on_what_we_encapsulate() {
     let other = Namespace::new("other");
     let tap = switch.tap(&other, &PodConfig::routed(2)).await;
     switch.address(tap, "10.1.2.1/24").await;
+    // Steering its address below keeps it from being learned as a neighbour.
+    expect_ping(&other, "10.1.2.1");
     localsid(switch, "fc01::4", SrBehavior::Dx4, tap.0, "10.1.2.2").await;
     let last = SrLocalsidAddDelV2 {
         localsid: sid("fc03:0:d::"),
@@ -330,7 +333,7 @@ async fn linux_passes_on_what_we_encapsulate() {
     }
     for at in ["fc01::4", "fc03:0:d::", "fc03:0:1::"] {
         let (good, bad) = counted(switch, at).await;
-        assert!(good > 100 && bad == 0, "{at}: {good} good, {bad} bad");
+        assert!(good > 5 && bad == 0, "{at}: {good} good, {bad} bad");
     }
 }
 
