@@ -132,7 +132,7 @@ impl Fragmenter {
                 .copy_from_slice(&(offset | u16::from(more)).to_be_bytes());
             ipv6::set_payload_len(header, u16::try_from(len - ipv6::HEADER_LEN).ok()?);
         } else {
-            let word = offset / 8 | if more { ipv4::FLAG_MF } else { 0 };
+            let word = (offset / 8) | if more { ipv4::FLAG_MF } else { 0 };
             let kept = Ipv4::new_checked(header).ok()?.fragment_word() & ipv4::FLAG_DF;
             ipv4::finish_header(header, u16::try_from(len).ok()?, word | kept);
         }

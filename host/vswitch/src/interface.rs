@@ -65,6 +65,20 @@ pub enum InterfaceKind {
     },
 }
 
+impl InterfaceKind {
+    /// The interface that this one is a part of.
+    pub const fn parent(self) -> Option<SwIfIndex> {
+        match self {
+            Self::Sub { parent } => Some(parent),
+            Self::Local
+            | Self::Device
+            | Self::Loopback { .. }
+            | Self::Vxlan { .. }
+            | Self::Ipip { .. } => None,
+        }
+    }
+}
+
 /// How received frames are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum L2Config {

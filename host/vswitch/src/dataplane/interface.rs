@@ -162,10 +162,7 @@ impl Dataplane {
         if mac.is_multicast() || mac.is_zero() {
             return Err(ApiError::InvalidValue);
         }
-        let index = match kind {
-            InterfaceKind::Sub { parent } => parent,
-            _ => index,
-        };
+        let index = kind.parent().unwrap_or(index);
         self.put_mac(index, mac)?;
         for sub in self.subs_of(index) {
             self.put_mac(sub, mac)?;
@@ -328,10 +325,7 @@ impl Dataplane {
             .map_or(&info.addresses, |l| &l.addresses)
             .as_slice()
             .into();
-        let parent = match info.kind {
-            InterfaceKind::Sub { parent } => self.interfaces.get(&parent),
-            _ => None,
-        };
+        let parent = info.kind.parent().and_then(|p| self.interfaces.get(&p));
         let [mut mtu, mtu4, mtu6, _] = info.mtu;
         if mtu == 0 {
             mtu = parent.and_then(|p| p.mtu.first().copied()).unwrap_or(0);
@@ -340,27 +334,21 @@ impl Dataplane {
         let has = |family| info.addresses_of(family).next().is_some() || info.unnumbered.is_some();
         let abf4: Arc<[_]> = self.abf_entries(index, Family::V4).into();
         let abf6: Arc<[_]> = self.abf_entries(index, Family::V6).into();
-        let has_policies = self.tables.npol.applied.get(index.0).is_some();
-        let [whole4, whole6] = info.reassembly;
         let urpf = self.urpf_of(index);
-        let [[urpf_in4, urpf_out4], [urpf_in6, urpf_out6]] = urpf.map(|f| f.map(|u| u.is_some()));
+        let [checks4, checks6] = urpf.map(|family| family.map(|check| check.is_some()));
+        let [whole4, whole6] = info.reassembly;
         let sr_proxy4 = self.sr_proxy_on(index, Family::V4);
         let sr_proxy6 = self.sr_proxy_on(index, Family::V6);
-        let input = |abf: &[_], whole, urpf, sr_proxy: Option<u32>| {
-            Features::new()
+        let input = |abf: &[_], whole, checked, sr_proxy: Option<u32>| {
+            self.input_features(info)
                 .with(InputFeature::Reassembly, whole)
-                .with(InputFeature::Urpf, urpf)
-                .with(InputFeature::Acl, !info.acl_in.is_empty())
-                .with(InputFeature::Cnat, info.cnat || self.cnat.is_everywhere())
-                .with(InputFeature::Npol, has_policies)
+                .with(InputFeature::Urpf, checked)
                 .with(InputFeature::Abf, !abf.is_empty())
                 .with(InputFeature::SrProxy, sr_proxy.is_some())
         };
-        let output = |urpf| {
-            Features::new()
-                .with(OutputFeature::Urpf, urpf)
-                .with(OutputFeature::Npol, has_policies)
-                .with(OutputFeature::Cnat, info.cnat)
+        let output = |checked| {
+            self.output_features(info)
+                .with(OutputFeature::Urpf, checked)
         };
         let interface = Interface {
             kind: info.kind,
@@ -377,20 +365,16 @@ impl Dataplane {
             ip6_enabled: info.ip6_enabled || has(Family::V6),
             addresses,
             link_local: info.link_local,
-            input4: input(&abf4, whole4, urpf_in4, sr_proxy4),
-            input6: input(&abf6, whole6, urpf_in6, sr_proxy6),
-            output4: output(urpf_out4),
-            output6: output(urpf_out6),
+            input4: input(&abf4, whole4, checks4[0], sr_proxy4),
+            input6: input(&abf6, whole6, checks6[0], sr_proxy6),
+            output4: output(checks4[1]),
+            output6: output(checks6[1]),
             urpf,
             acl_in: info.acl_in.as_slice().into(),
             acl_out: info.acl_out.as_slice().into(),
             abf4,
             abf6,
-            has_subs: self
-                .subs
-                .range((index, SwIfIndex(0))..)
-                .next()
-                .is_some_and(|(of, _)| *of == index),
+            has_subs: self.has_subs(index),
             tags: info.sub.and_then(|sub| sub.tags()),
             tag_rewrite: Self::tag_rewrite_of(&info.tag_rewrite, info.sub.as_ref()),
             proxy_arp: info.proxy_arp,
@@ -406,6 +390,26 @@ impl Dataplane {
         };
         self.tables.interfaces.set(index.0, Arc::new(interface));
         self.dirty = true;
+    }
+
+    /// What both families do on input.
+    fn input_features(&self, info: &InterfaceInfo) -> Features<InputFeature> {
+        Features::new()
+            .with(InputFeature::Acl, !info.acl_in.is_empty())
+            .with(InputFeature::Cnat, info.cnat || self.cnat.is_everywhere())
+            .with(InputFeature::Npol, self.has_policies(info))
+    }
+
+    /// What both families do on output.
+    fn output_features(&self, info: &InterfaceInfo) -> Features<OutputFeature> {
+        Features::new()
+            .with(OutputFeature::Npol, self.has_policies(info))
+            .with(OutputFeature::Cnat, info.cnat)
+    }
+
+    fn has_policies(&self, info: &InterfaceInfo) -> bool {
+        let applied = &self.tables.npol.applied;
+        applied.get(info.sw_if_index.0).is_some()
     }
 }
 

@@ -76,10 +76,7 @@ impl Dataplane {
 
     /// The interface that a frame of `index` leaves by.
     fn parent_of(&self, index: SwIfIndex) -> Result<SwIfIndex> {
-        Ok(match self.interface(index)?.kind {
-            InterfaceKind::Sub { parent } => parent,
-            _ => index,
-        })
+        Ok(self.interface(index)?.kind.parent().unwrap_or(index))
     }
 
     fn add_subif(
@@ -130,6 +127,11 @@ impl Dataplane {
             self.refresh(parent);
         }
         Ok(())
+    }
+
+    pub(super) fn has_subs(&self, parent: SwIfIndex) -> bool {
+        let mut all = self.subs.range((parent, SwIfIndex(0))..);
+        all.next().is_some_and(|(of, _)| *of == parent)
     }
 
     pub(super) fn subs_of(&self, parent: SwIfIndex) -> Vec<SwIfIndex> {

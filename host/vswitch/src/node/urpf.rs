@@ -113,33 +113,35 @@ impl Reverse<'_> {
     }
 
     fn leads_to(&self, tables: &Tables, on: SwIfIndex) -> bool {
-        let through = |dpo: &Dpo| match dpo {
-            Dpo::Glean(sw_if_index) => *sw_if_index == on,
-            Dpo::Adjacency(index) => tables
-                .adjacencies
-                .get(*index)
-                .is_some_and(|a| a.sw_if_index == on),
+        let through = |dpo: &Dpo| {
+            let Dpo::Recursive { fib, next_hop } = dpo else {
+                return is_on(tables, dpo, on);
+            };
             // One of several recursive paths: its resolving route decides.
-            Dpo::Recursive { fib, next_hop } => tables.route(*fib, *next_hop).is_some_and(|lb| {
-                lb.buckets().iter().any(|dpo| match dpo {
-                    Dpo::Glean(i) => *i == on,
-                    Dpo::Adjacency(index) => tables
-                        .adjacencies
-                        .get(*index)
-                        .is_some_and(|a| a.sw_if_index == on),
-                    _ => false,
-                })
-            }),
-            Dpo::Drop
-            | Dpo::Unreachable
-            | Dpo::Prohibit
-            | Dpo::Local
-            | Dpo::CnatReturn
-            | Dpo::SrLocalsid(_)
-            | Dpo::SrPolicy { .. }
-            | Dpo::Lookup(_) => false,
+            let resolving = tables.route(*fib, *next_hop);
+            resolving.is_some_and(|lb| lb.buckets().iter().any(|dpo| is_on(tables, dpo, on)))
         };
         self.choices
             .is_some_and(|lb| lb.buckets().iter().any(through))
+    }
+}
+
+/// Tells whether a packet that follows `dpo` leaves by the interface `on`.
+fn is_on(tables: &Tables, dpo: &Dpo, on: SwIfIndex) -> bool {
+    match dpo {
+        Dpo::Glean(sw_if_index) => *sw_if_index == on,
+        Dpo::Adjacency(index) => tables
+            .adjacencies
+            .get(*index)
+            .is_some_and(|a| a.sw_if_index == on),
+        Dpo::Drop
+        | Dpo::Unreachable
+        | Dpo::Prohibit
+        | Dpo::Local
+        | Dpo::CnatReturn
+        | Dpo::SrLocalsid(_)
+        | Dpo::SrPolicy { .. }
+        | Dpo::Lookup(_)
+        | Dpo::Recursive { .. } => false,
     }
 }
