@@ -302,9 +302,10 @@ impl Dataplane {
                 continue;
             }
             released.extend(entry.held.take());
-            let action = match &entry.spec.behavior {
-                Behavior::X { .. } => Action::End(Onward::Gone),
-                _ => Action::Decap(Exit::Gone),
+            let action = if matches!(entry.spec.behavior, Behavior::X { .. }) {
+                Action::End(Onward::Gone)
+            } else {
+                Action::Decap(Exit::Gone)
             };
             let localsid = Localsid {
                 psp: entry.spec.psp,
