@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use tempfile::TempDir;
 use vpp_api::FixedString;
-use vpp_api::af_packet::AfPacketCreateV3;
+use vpp_api::af_packet::{AfPacketCreateV3, AfPacketMode};
 use vpp_api::vxlan::VxlanAddDelTunnelV3;
 
 use super::{MTU, MTU_TEXT, Setting, stream};
@@ -73,6 +73,7 @@ fn set_up(dataplane: &Dataplane, node: &Node) -> anyhow::Result<()> {
     let underlay = |number| Ipv4Addr::new(10, 9, 0, number);
     let pod = Ipv4Addr::new(10, 4, 0, node.number);
     let wire = dataplane.ask(&AfPacketCreateV3 {
+        mode: AfPacketMode::Ethernet,
         use_random_hw_addr: true,
         host_if_name: FixedString::new("wire0")?,
         ..AfPacketCreateV3::default()
