@@ -33,6 +33,7 @@ pub fn collect(engine: &Engine) -> Result<Image, ImageError> {
     system(engine, &mut image)?;
     nodes(engine, &mut image)?;
     interfaces(engine, &mut image)?;
+    services(engine, &mut image)?;
     for error in engine.dataplane.error_counters() {
         image.simple(
             &format!("/err/{}/{}", error.node, error.reason),
@@ -74,6 +75,22 @@ fn nodes(engine: &Engine, image: &mut Image) -> Result<(), ImageError> {
         "/sys/node/vectors",
         &[nodes.iter().map(|node| node.vectors).collect()],
     )
+}
+
+/// Flows that chose a back-end, by translation; VPP, too, counts the first packet of each flow only.
+fn services(engine: &Engine, image: &mut Image) -> Result<(), ImageError> {
+    let (sessions, _) = engine.dataplane.cnat_session_memory();
+    // An entry per direction; VPP counts flows.
+    image.gauge("/cnat/sessions/total", (sessions / 2) as u64)?;
+    let mut row = Vec::new();
+    for info in engine.dataplane.cnat_translations() {
+        row.resize((info.id as usize).max(row.len()), Combined::default());
+        row.push(Combined {
+            packets: info.chosen.packets,
+            bytes: info.chosen.bytes,
+        });
+    }
+    image.combined("/net/cnat-translation", &[row])
 }
 
 /// A row per thread: first the main thread, which moves no packets, then the workers.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use packet::{MacAddr, ethernet, ipv4, ipv6, proto, srh, udp};
 use vswitch::acl::{AclAction, AclRule, PortRange};
+use vswitch::cnat::{Balance, Endpoint, Path, TranslationSpec};
 use vswitch::interface::DeviceSpec;
 use vswitch::interface::UrpfSpec;
 use vswitch::neighbor::NeighborFlags;
@@ -310,6 +311,27 @@ fn routed(dst: MacAddr, at: &str, left: u8) -> Vec<u8> {
     out
 }
 
+/// An interface that keeps a session for every flow, and a service on it.
+fn served(dp: &mut Dataplane, right: SwIfIndex) -> SwIfIndex {
+    let served = device(dp, "served");
+    dp.add_del_address(served, true, "10.0.9.1/24".parse().unwrap())
+        .unwrap();
+    for on in [served, right] {
+        dp.feature_cnat_enable_disable(on, true).unwrap();
+    }
+    let spec = TranslationSpec {
+        vip: Endpoint::new([10, 96, 0, 1].into(), 2),
+        protocol: proto::UDP,
+        flags: 0,
+        exclusive: true,
+        balance: Balance::Maglev,
+        flow_hash: 0,
+        paths: vec![Path::to([10, 0, 1, 2].into(), 8080)],
+    };
+    dp.cnat_translation_update(&spec).unwrap();
+    served
+}
+
 /// Alone in this binary: another test's allocations would be counted too.
 #[test]
 fn a_warm_worker_allocates_nothing() {
@@ -340,8 +362,9 @@ fn a_warm_worker_allocates_nothing() {
     dp.set_flags(tunnel, true).unwrap();
     dp.set_l2_xconnect(pod, tunnel, true).unwrap();
     let narrow = narrow(&mut dp, peer);
-    let [left_mac, guarded_mac, listed_mac, trunk_mac] =
-        [left, guarded, listed, narrow.trunk].map(|on| dp.interface(on).unwrap().mac);
+    let served = served(&mut dp, right);
+    let [left_mac, guarded_mac, listed_mac, trunk_mac, served_mac] =
+        [left, guarded, listed, narrow.trunk, served].map(|on| dp.interface(on).unwrap().mac);
     let by_segments = segment_routing(&mut dp, left, right);
     let cases = [
         (wire_a, wire_b, frame(MacAddr([2; 6]), [10, 0, 1, 2])),
@@ -365,6 +388,9 @@ fn a_warm_worker_allocates_nothing() {
             SwIfIndex::LOCAL0,
             fragment(&mut dp, narrow.link),
         ),
+        // New flows to a service, and new flows that are not translated.
+        (served, right, frame(served_mac, [10, 96, 0, 1])),
+        (served, right, frame(served_mac, [10, 0, 1, 2])),
     ];
     let tables = dp.publish();
     let (mut worker, mut batch) = (dp.new_worker(), Batch::new());

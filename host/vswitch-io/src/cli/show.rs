@@ -1,5 +1,6 @@
 //! The `show` commands.
 
+mod cnat;
 mod policy;
 mod sr;
 
@@ -12,7 +13,7 @@ use vswitch::{Family, SwIfIndex};
 use crate::engine::Engine;
 
 pub(super) const USAGE: &str = "show version | interface | hardware-interfaces | interface address | errors | runtime | \
-     ip fib | ip6 fib | ip neighbors | bridge-domain | l2fib | vxlan tunnel | acl-plugin acl | acl-plugin sessions | npol | sr localsids | sr policies | sr steering-policies | memif | tap | trace | \
+     ip fib | ip6 fib | ip neighbors | bridge-domain | l2fib | vxlan tunnel | acl-plugin acl | acl-plugin sessions | npol | cnat translation | cnat session | cnat snat-policy | sr localsids | sr policies | sr steering-policies | memif | tap | trace | \
      placement; trace add <input> <count>; clear trace | interfaces";
 
 pub(super) fn run(engine: &Engine, what: &[&str]) -> String {
@@ -34,6 +35,7 @@ pub(super) fn run(engine: &Engine, what: &[&str]) -> String {
         ["l2fib", ..] => l2fib(engine, &mut out),
         ["vxlan", ..] => vxlan(engine, &mut out),
         ["acl-plugin", "sessions"] => policy::acl_sessions(engine, &mut out),
+        ["cnat", what @ ..] => cnat::run(engine, what, &mut out),
         ["npol", what @ ..] => policy::npol(engine, what, &mut out),
         ["acl-plugin", ..] => acls(engine, &mut out),
         ["sr", what @ ..] => sr::run(engine, what, &mut out),

@@ -10,6 +10,7 @@ mod memif;
 mod pods;
 mod policy;
 mod restart;
+mod service;
 mod srv6;
 mod switch;
 mod traffic;

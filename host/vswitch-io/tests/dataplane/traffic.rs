@@ -34,6 +34,22 @@ pub(crate) fn transfer_to_port(
 ) {
     let listener = to.enter(|| TcpListener::bind(address).unwrap());
     let target = listener.local_addr().unwrap();
+    send_all(from, &listener, target, bytes);
+}
+
+/// As [`transfer`], to a server at `listen` that the client reaches as `target`.
+pub(crate) fn transfer_between(
+    from: &Namespace,
+    to: &Namespace,
+    listen: SocketAddr,
+    target: SocketAddr,
+    bytes: usize,
+) {
+    let listener = to.enter(|| TcpListener::bind(listen).unwrap());
+    send_all(from, &listener, target, bytes);
+}
+
+fn send_all(from: &Namespace, listener: &TcpListener, target: SocketAddr, bytes: usize) {
     std::thread::scope(|scope| {
         let receiver = scope.spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
