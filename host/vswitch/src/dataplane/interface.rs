@@ -381,15 +381,18 @@ impl Dataplane {
             cnat: info.cnat,
             sr_proxy4,
             sr_proxy6,
-            nd_proxy: self
-                .nd_proxies
-                .range((index, Ipv6Addr::UNSPECIFIED)..)
-                .take_while(|(on, _)| *on == index)
-                .map(|(_, ip)| *ip)
-                .collect(),
+            nd_proxy: self.nd_proxies_on(index),
         };
         self.tables.interfaces.set(index.0, Arc::new(interface));
         self.dirty = true;
+    }
+
+    fn nd_proxies_on(&self, index: SwIfIndex) -> Arc<[Ipv6Addr]> {
+        self.nd_proxies
+            .range((index, Ipv6Addr::UNSPECIFIED)..)
+            .take_while(|(on, _)| *on == index)
+            .map(|(_, ip)| *ip)
+            .collect()
     }
 
     /// What both families do on input.
