@@ -19,7 +19,7 @@ struct Need {
 /// How many of [`NEEDS`], from the front, a build of the programs wants.
 const BUILD_NEEDS: usize = 4;
 
-const NEEDS: [Need; 13] = [
+const NEEDS: [Need; 17] = [
     need("gcc", &["cc", "gcc"], "linking"),
     need("libc6-dev", &["/usr/include/stdio.h"], "linking"),
     need(
@@ -50,6 +50,10 @@ const NEEDS: [Need; 13] = [
         "the CNI benchmark",
     ),
     need("iperf3", &["iperf3"], "the offload tests"),
+    need("etcd-client", &["etcdctl"], "the store contract tests"),
+    need("iptables", &["iptables"], "the comparison with kernel NAT"),
+    need("iputils-ping", &["ping"], "network tests"),
+    need("tcpdump", &["tcpdump"], "network tests"),
     need(
         "python3-venv",
         &["/usr/share/doc/python3-venv"],
