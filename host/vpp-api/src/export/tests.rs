@@ -57,8 +57,10 @@ fn services_reach_only_declared_messages() {
 
 fn check_module(ours: &Module, theirs: &Value) {
     let exported = parse(ours);
-    for key in ["module", "options", "vl_api_version"] {
-        assert_eq!(exported[key], theirs[key], "{key} of {}", ours.name);
+    // Other options steer VPP's code generator and say nothing about what is on the wire.
+    for key in ["/module", "/options/version", "/vl_api_version"] {
+        let (left, right) = (exported.pointer(key), theirs.pointer(key));
+        assert_eq!(left, right, "{key} of {}", ours.name);
     }
     for section in ["types", "messages", "unions", "enums", "enumflags"] {
         let theirs = by_name(theirs, section);

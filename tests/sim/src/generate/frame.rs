@@ -35,9 +35,10 @@ fn plain(on: If) -> BoxedStrategy<Frame> {
     let body = prop_oneof![
         8 => family().prop_flat_map(move |family| packet(on, family)).prop_map(Body::Ip),
         2 => arp(on).prop_map(Body::Arp),
-        1 => select(vec![0x8100_u16, 0x88cc]).prop_map(|kind| Body::Other {
-            kind,
-            bytes: vec![0; 46],
+        1 => (select(vec![0x8100_u16, 0x88cc]), 0..2_u8).prop_map(|(kind, vlan)| {
+            let mut bytes = vec![0; 46];
+            bytes[1] = vlan;
+            Body::Other { kind, bytes }
         }),
     ];
     (dst, src, body)

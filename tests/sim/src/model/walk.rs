@@ -162,7 +162,11 @@ impl Walk<'_> {
             }
             Body::Ip(packet) => self.ip(rx, frame.src, packet, trip.moved(LINK)),
             Body::Arp(arp) => self.arp(rx, arp, trip),
-            Body::Other { kind: 0x8100, .. } => self.report.drop(rx, DropReason::UnknownVlan),
+            // A tag without a VLAN carries only a priority: what is behind it decides, here no known type.
+            Body::Other {
+                kind: 0x8100,
+                bytes,
+            } if !bytes.starts_with(&[0, 0]) => self.report.drop(rx, DropReason::UnknownVlan),
             Body::Other { .. } => self.report.drop(rx, DropReason::UnknownEthertype),
         }
     }
