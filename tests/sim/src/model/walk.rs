@@ -153,6 +153,11 @@ impl Walk<'_> {
         if port.l2 != L2::Routed && !port.is_bvi() {
             return self.bridge(rx, frame, trip);
         }
+        // A tag without a VLAN carries only a priority, on a link: what is behind it decides, here no known type.
+        let has_vlan = |bytes: &[u8]| !bytes.starts_with(&[0, 0]) || port.is_bvi();
+        if matches!(&frame.body, Body::Other { kind: 0x8100, bytes } if has_vlan(bytes)) {
+            return self.report.drop(rx, DropReason::UnknownVlan);
+        }
         if frame.dst != port.mac && !is_group(frame.dst) {
             return self.report.drop(rx, DropReason::MacMismatch);
         }
@@ -162,11 +167,6 @@ impl Walk<'_> {
             }
             Body::Ip(packet) => self.ip(rx, frame.src, packet, trip.moved(LINK)),
             Body::Arp(arp) => self.arp(rx, arp, trip),
-            // A tag without a VLAN carries only a priority: what is behind it decides, here no known type.
-            Body::Other {
-                kind: 0x8100,
-                bytes,
-            } if !bytes.starts_with(&[0, 0]) => self.report.drop(rx, DropReason::UnknownVlan),
             Body::Other { .. } => self.report.drop(rx, DropReason::UnknownEthertype),
         }
     }
