@@ -87,7 +87,7 @@ fn both(model: &mut Model, switch: &mut Switch, change: &Change) -> Result<(), S
     }
 }
 
-/// Gives `false` when so many outcomes are right that the model cannot go on.
+/// Gives `false` when the model cannot go on: too many outcomes are right, or one of several has fragments.
 fn receive(
     model: &mut Model,
     switch: &mut Switch,
@@ -100,6 +100,14 @@ fn receive(
     let observed = switch
         .receive(on, frame)
         .map_err(|e| format!("{frame:?} on {on}: {e}"))?;
+    if outcomes.iter().any(|report| report.is_cut) {
+        // What was learned does not depend on the fragments.
+        if let [only] = outcomes.as_slice() {
+            model.learn(only);
+            return Ok(true);
+        }
+        return Ok(false);
+    }
     let Some(right) = outcomes.iter().find(|report| is_same(report, &observed)) else {
         return Err(difference(on, frame, &outcomes, &observed));
     };

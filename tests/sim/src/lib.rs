@@ -3,7 +3,8 @@
 //! [`model::Model`] says what each packet must become: naive lists and linear searches, nothing shared with the
 //! engine's tables, graph, codecs or checksums. [`switch::Switch`] is the engine. Both are told the same
 //! [`step::Step`]s; [`check::run`] compares, packet by packet, every frame that leaves (interface and bytes), every
-//! drop (by reason) and the interface counters, and at the end that deleting everything leaves nothing.
+//! drop (by reason) and the interface counters, and at the end that deleting everything leaves nothing. What the model
+//! does not know is fragmentation, policies, services and segment routing: what becomes of a packet that is cut is not compared.
 //!
 //! Runs are deterministic. `WEFT_SIM_SEED=<number>` explores another seed and `WEFT_SIM_CASES=<number>` more cases; a
 //! failure prints its seed and the shortest sequence of steps that still fails.

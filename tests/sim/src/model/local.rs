@@ -207,10 +207,8 @@ impl Walk<'_> {
 
     pub(super) fn too_big(&mut self, origin: Origin, packet: &Packet, mtu: u32) {
         match packet.dst {
-            _ if origin.is_local => self.report.drop(origin.rx, DropReason::MtuExceeded),
-            IpAddr::V4(_) if !packet.dont_fragment => {
-                self.report.drop(origin.rx, DropReason::MtuExceeded);
-            }
+            _ if origin.is_local => self.report.is_cut = true,
+            IpAddr::V4(_) if !packet.dont_fragment => self.report.is_cut = true,
             IpAddr::V4(_) => self.error4(origin, packet, 3, FRAGMENTATION_NEEDED, mtu),
             IpAddr::V6(_) => self.error6(origin, packet, 2, 0, mtu),
         }

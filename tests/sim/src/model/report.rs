@@ -26,6 +26,8 @@ pub struct Report {
     pub sent: Vec<(If, Frame)>,
     pub drops: BTreeMap<DropReason, u64>,
     pub counters: BTreeMap<(If, Counter), u64>,
+    /// A packet had to be cut, which the model does not do.
+    pub is_cut: bool,
     pub(super) learned: Vec<Learned>,
 }
 
