@@ -39,7 +39,7 @@ fn any_calls_followed_by_deletes_leave_nothing() {
 #[test]
 fn generated_frames_meet_every_fate_that_the_model_knows() {
     let total = RefCell::new((0, BTreeMap::new()));
-    cases(300, &(steps(40), teardown()), |(steps, teardown)| {
+    cases(1500, &(steps(40), teardown()), |(steps, teardown)| {
         let seen = run(&basis(), &steps, teardown)?;
         let (sent, drops) = &mut *total.borrow_mut();
         *sent += seen.frames_sent;
