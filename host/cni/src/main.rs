@@ -1,34 +1,7 @@
-//! `weft-cni`: the CNI plugin. It reads what the runtime asks, asks the agent, and prints the answer
-//! in the form of the asked version of the specification. It decides nothing and holds no state.
+//! `weft-cni`: the CNI plugin. All of it is in the library, where tests and fuzz targets reach it.
 
 #![forbid(unsafe_code)]
 
-mod add;
-mod agent;
-mod check;
-mod conf;
-mod del;
-mod error;
-mod gc;
-mod request;
-mod result;
-mod status;
-mod verb;
-mod version;
-
-use std::io::Write;
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    match verb::call(std::io::stdin()) {
-        Ok(None) => ExitCode::SUCCESS,
-        Ok(Some(answer)) => print(&answer.to_string(), ExitCode::SUCCESS),
-        Err(error) => print(&error.to_string(), ExitCode::FAILURE),
-    }
-}
-
-/// Nobody is left to tell when the runtime has closed our standard output.
-fn print(text: &str, code: ExitCode) -> ExitCode {
-    let _closed = writeln!(std::io::stdout(), "{text}");
-    code
+fn main() -> std::process::ExitCode {
+    weft_cni::main()
 }

@@ -138,6 +138,12 @@ pub struct StatsSegment {
 }
 
 impl StatsSegment {
+    /// Takes the memory from whoever has its descriptor already.
+    #[must_use]
+    pub const fn from_descriptor(memory: OwnedFd) -> Self {
+        Self { memory }
+    }
+
     /// Fetches the descriptor from VPP's statistics socket.
     ///
     /// # Errors

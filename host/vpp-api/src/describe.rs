@@ -1,5 +1,7 @@
 //! Static descriptions of modules, types and messages, made by the same declaration as the codec.
 
+use crate::wire::CodecError;
+
 /// One `.api` file: its declarations in file order.
 #[derive(Debug)]
 pub struct Module {
@@ -76,6 +78,8 @@ pub struct MessageInfo {
     pub fields: &'static [Field],
     /// What answers it; `None` unless it is a request.
     pub service: Option<Service>,
+    /// Decodes such a message and encodes it again.
+    pub recode: fn(&[u8]) -> Result<Vec<u8>, CodecError>,
 }
 
 /// The purpose of a message.

@@ -300,6 +300,7 @@ macro_rules! describe {
                     header: <Self as $crate::message::Message>::HEADER,
                     fields: <Self as $crate::message::Record>::FIELDS,
                     service: $service,
+                    recode: $crate::message::recode::<$Name>,
                 });
         }
     };

@@ -193,6 +193,26 @@ pub fn decode<M: Message>(bytes: &[u8]) -> Result<(Envelope, M), CodecError> {
     Ok((envelope, message))
 }
 
+/// Decodes an `M` and encodes it again: for those who know a message by its description only.
+///
+/// # Errors
+/// As [`decode`] and [`encode`].
+pub fn recode<M: Message>(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
+    let (envelope, message) = decode::<M>(bytes)?;
+    encode(envelope, &message)
+}
+
+/// The same for an [`Ack`], of whatever request.
+pub(crate) fn recode_ack(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
+    let mut input = Reader::new(bytes);
+    let envelope = Envelope::take(Header::Context, &mut input)?;
+    let retval = Retval::take(&mut input)?;
+    let mut out = Writer::new();
+    envelope.put(Header::Context, &mut out)?;
+    retval.put(&mut out)?;
+    Ok(out.finish())
+}
+
 impl Envelope {
     /// Reads the words in front of a message whose header is known.
     ///

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::describe::{Header, Item, MessageInfo, Module, Role, Service};
 use crate::memclnt::MessageTableEntry;
-use crate::message::{ACK_CRC, ACK_FIELDS, Message};
+use crate::message::{ACK_CRC, ACK_FIELDS, Message, recode_ack};
 use crate::wire::FixedString;
 
 /// Ids of `memclnt` that clients have compiled in.
@@ -61,6 +61,7 @@ fn ack_of(request: &MessageInfo) -> Option<MessageInfo> {
         header: Header::Context,
         fields: ACK_FIELDS,
         service: None,
+        recode: recode_ack,
     })
 }
 

@@ -238,9 +238,16 @@ impl Switch {
     /// # Errors
     /// When the engine does not take the frame.
     pub fn receive(&mut self, on: If, frame: &Frame) -> Result<Observed, vswitch::BatchFull> {
+        self.receive_bytes(on, &frame.encode())
+    }
+
+    /// As [`Switch::receive`], whatever the bytes are.
+    ///
+    /// # Errors
+    /// When the engine does not take the frame.
+    pub fn receive_bytes(&mut self, on: If, bytes: &[u8]) -> Result<Observed, vswitch::BatchFull> {
         let tables = self.dataplane.publish();
         let before = self.counters();
-        let bytes = frame.encode();
         let (head, rest) = bytes.split_at(bytes.len().min(HEAD_MAX));
         let tail = Tail {
             slot: 1,

@@ -17,7 +17,7 @@ pub(super) struct Member {
 }
 
 /// Where a crate stands; arrows point from a higher number to a lower one.
-const LAYERS: [(&str, u8); 31] = [
+const LAYERS: [(&str, u8); 32] = [
     // bytes and nouns
     ("packet", 0),
     ("model", 1),
@@ -51,10 +51,11 @@ const LAYERS: [(&str, u8); 31] = [
     ("weft", 6),
     // tests
     ("netns", 7),
+    ("sim", 7),
     ("contract", 8),
     ("e2e", 8),
     ("bench", 8),
-    ("sim", 8),
+    ("fuzz", 8),
     ("xtask", 8),
 ];
 
