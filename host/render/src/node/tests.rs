@@ -73,9 +73,12 @@ fn a_node_on_the_same_link_that_tells_its_mac_is_never_asked_for_it() {
             .filter(|(key, _)| is_static(key))
             .collect()
     };
-    check(&uplinks(peer(&facts(1), &told)), &expect![[r#"
+    check(
+        &uplinks(peer(&facts(1), &told)),
+        &expect![[r#"
         neighbour 192.168.16.2 on weft/uplink: at 02:26:a1:ea:a3:cf
-    "#]]);
+    "#]],
+    );
     let far = NodeRecord {
         underlay: "192.168.17.2".parse().unwrap(),
         ..told
