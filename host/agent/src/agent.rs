@@ -211,9 +211,9 @@ impl Agent {
                 numbers,
             } => {
                 self.numbers.extend(numbers);
-                self.applied(batch, failures);
+                self.applied(batch, &failures);
             }
-            Event::Link { tag, is_up } => self.link_changed(tag, is_up),
+            Event::Link { tag, is_up } => self.link_changed(&tag, is_up),
             Event::Mirror { of, event } => self.mirrored(of, event),
             Event::Claimed(id) => self.claimed(id),
             Event::NoNumber(reason) => self.no_number(reason),
@@ -221,11 +221,11 @@ impl Agent {
             Event::Stored { keys } => self.stored(keys),
             Event::Add(call) => self.add(*call),
             Event::Commit { attachment, answer } => drop(answer.send(self.commit(attachment))),
-            Event::Del { attachment, answer } => self.detach(vec![attachment], answer),
+            Event::Del { attachment, answer } => self.detach(&[attachment], answer),
             Event::Gc { keep, answer } => {
                 let gone = self.facts.pods.values().flat_map(attachments_of);
-                let gone = gone.filter(|a| !keep.contains(a)).collect();
-                self.detach(gone, answer);
+                let gone: Vec<_> = gone.filter(|a| !keep.contains(a)).collect();
+                self.detach(&gone, answer);
             }
             Event::Inspect { attachment, answer } => drop(answer.send(self.inspect(&attachment))),
             Event::PodRecord {

@@ -48,13 +48,17 @@ async fn watch(interface: &str, events: &Events) -> Result<(), linux::LinuxError
             let NetlinkPayload::InnerMessage(message) = message.payload else {
                 continue;
             };
-            let now = match message {
-                RouteNetlinkMessage::NewLink(link) if linux::name_of(&link) == Some(interface) => {
-                    index = Some(link.header.index);
-                    has_carrier(&link)
-                }
-                RouteNetlinkMessage::DelLink(link) if Some(link.header.index) == index => false,
-                _ => continue,
+            let now = if let RouteNetlinkMessage::NewLink(link) = &message
+                && linux::name_of(link) == Some(interface)
+            {
+                index = Some(link.header.index);
+                has_carrier(link)
+            } else if let RouteNetlinkMessage::DelLink(link) = &message
+                && Some(link.header.index) == index
+            {
+                false
+            } else {
+                continue;
             };
             if now != is_up {
                 is_up = now;

@@ -245,9 +245,12 @@ impl Sandbox {
             .await
             .map_err(kernel("addresses", name))?;
         let attributes = found.iter().flat_map(|message| &message.attributes);
-        let addresses = attributes.filter_map(|attribute| match attribute {
-            AddressAttribute::Address(address) => Some(*address),
-            _ => None,
+        let addresses = attributes.filter_map(|attribute| {
+            if let AddressAttribute::Address(address) = attribute {
+                Some(*address)
+            } else {
+                None
+            }
         });
         Ok(addresses.collect())
     }
@@ -298,19 +301,23 @@ pub(crate) async fn find(netlink: &Handle, name: &str) -> Result<Option<LinkMess
 
 pub(crate) fn name_of(link: &LinkMessage) -> Option<&str> {
     let mut attributes = link.attributes.iter();
-    attributes.find_map(|attribute| match attribute {
-        LinkAttribute::IfName(name) => Some(name.as_str()),
-        _ => None,
+    attributes.find_map(|attribute| {
+        if let LinkAttribute::IfName(name) = attribute {
+            Some(name.as_str())
+        } else {
+            None
+        }
     })
 }
 
 fn mac_of(link: &LinkMessage) -> Option<MacAddr> {
-    link.attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            LinkAttribute::Address(octets) => octets.as_slice().try_into().ok().map(MacAddr),
-            _ => None,
-        })
+    link.attributes.iter().find_map(|attribute| {
+        if let LinkAttribute::Address(octets) = attribute {
+            octets.as_slice().try_into().ok().map(MacAddr)
+        } else {
+            None
+        }
+    })
 }
 
 fn kernel(what: &'static str, name: &str) -> impl Fn(rtnetlink::Error) -> LinuxError {

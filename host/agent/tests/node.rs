@@ -2,6 +2,7 @@
 //! packets. Needs root; says SKIPPED where that or a binary is missing.
 
 #![expect(clippy::print_stderr, reason = "a skipped test must be seen")]
+#![expect(clippy::unwrap_used, reason = "the helpers below serve tests only")]
 
 mod lab;
 

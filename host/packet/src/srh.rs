@@ -287,7 +287,7 @@ mod tests {
             set_tag(&mut bytes, tag);
             let view = Srh::new_checked(&bytes).unwrap();
             prop_assert_eq!((view.next_header(), view.segments_left(), view.tag(), view.flags()), (next_header, left, tag, 0));
-            prop_assert_eq!(view.path().collect::<Vec<_>>(), path.clone());
+            prop_assert_eq!(view.path().collect::<Vec<_>>(), path.as_slice());
             prop_assert_eq!(view.segment(0), path.last().copied());
             prop_assert_eq!(view.segment(u8::try_from(path.len()).unwrap()), None);
             prop_assert_eq!((view.len(), view.tlvs().len()), (bytes.len(), 0));

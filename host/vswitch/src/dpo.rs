@@ -161,11 +161,7 @@ mod tests {
         assert_eq!(shares(&[(adj(1), 3), (adj(2), 1)]), [24, 8]);
         assert_eq!(LoadBalance::new(&[]).buckets(), [Dpo::Drop]);
         for weights in [[255u8, 1, 1], [1, 255, 1], [1, 1, 255]] {
-            let choices: Vec<_> = weights
-                .iter()
-                .enumerate()
-                .map(|(i, w)| (adj(i as u32), *w))
-                .collect();
+            let choices: Vec<_> = (0..).map(adj).zip(weights).collect();
             let got = shares(&choices);
             assert!(got.iter().all(|n| *n > 0), "{got:?}");
         }

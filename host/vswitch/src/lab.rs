@@ -1,4 +1,8 @@
 //! A dataplane, a worker and a wire in memory, for tests.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "numbers of a test are small"
+)]
 
 use std::net::IpAddr;
 

@@ -1,4 +1,9 @@
 //! Proves that a warm worker allocates nothing, whatever it does with packets.
+#![expect(clippy::unwrap_used, reason = "the helpers below serve a test only")]
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "numbers of a test are small"
+)]
 #![expect(
     unsafe_code,
     reason = "a counting GlobalAlloc: forwards every call to System unchanged"
@@ -202,6 +207,7 @@ fn fragment(dp: &mut Dataplane, on: SwIfIndex) -> Vec<u8> {
 }
 
 /// A path through `right`: policies for 10.7.0.0/16 and (spray) 10.8.0.0/16, End, End.DT4, End.AD and uN.
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn segment_routing(
     dp: &mut Dataplane,
     left: SwIfIndex,
@@ -334,6 +340,7 @@ fn served(dp: &mut Dataplane, right: SwIfIndex) -> SwIfIndex {
 
 /// Alone in this binary: another test's allocations would be counted too.
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn a_warm_worker_allocates_nothing() {
     let mut dp = Dataplane::new();
     let [wire_a, wire_b, left, right, pod] =

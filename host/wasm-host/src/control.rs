@@ -43,16 +43,16 @@ impl From<faults::Fault> for Stop {
     }
 }
 
+/// Makes a world's typed bindings of a linked component.
+pub(crate) type Bind<P> = fn(InstancePre<HostState>) -> wasmtime::Result<P>;
+
 impl<P> Control<P> {
     pub(crate) fn load(
         engines: &EngineSet,
         bytes: &[u8],
         grants: &Grants,
         limits: Limits,
-        (world, bind): (
-            &'static str,
-            fn(InstancePre<HostState>) -> wasmtime::Result<P>,
-        ),
+        (world, bind): (&'static str, Bind<P>),
     ) -> Result<Self, LoadError> {
         if limits.memory_bytes > POOL_MEMORY_BYTES {
             let reason = format!("a memory limit above {POOL_MEMORY_BYTES} bytes");

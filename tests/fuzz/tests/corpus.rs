@@ -21,7 +21,6 @@ fn replay(target: &str) {
         count += 1;
     }
     assert!(count >= 5, "the corpus of `{target}` is nearly empty");
-    println!("{target}: {count} inputs");
 }
 
 macro_rules! replays {

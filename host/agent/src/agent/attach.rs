@@ -189,7 +189,7 @@ impl Agent {
         Ok(pod)
     }
 
-    pub(super) fn detach(&mut self, gone: Vec<Attached>, answer: Answer<Vec<Removed>>) {
+    pub(super) fn detach(&mut self, gone: &[Attached], answer: Answer<Vec<Removed>>) {
         let removed = gone
             .iter()
             .filter_map(|attachment| self.forget(attachment))

@@ -130,11 +130,11 @@ impl Agent {
         changed
     }
 
-    pub(super) fn link_changed(&mut self, tag: IfTag, is_up: bool) {
+    pub(super) fn link_changed(&mut self, tag: &IfTag, is_up: bool) {
         let changed = if is_up {
             self.facts.links_up.insert(tag.clone())
         } else {
-            self.facts.links_up.remove(&tag)
+            self.facts.links_up.remove(tag)
         };
         if changed {
             tracing::debug!(%tag, is_up, "link changed");
@@ -181,7 +181,7 @@ impl Agent {
         self.dataplane.send(Command::Apply { batch, ops }).await;
     }
 
-    pub(super) fn applied(&mut self, batch: u64, failures: Vec<(Key, String)>) {
+    pub(super) fn applied(&mut self, batch: u64, failures: &[(Key, String)]) {
         let Some(done) = self.in_flight.remove(&batch) else {
             return;
         };
@@ -206,7 +206,7 @@ impl Agent {
                 }
             }
         }
-        for (key, reason) in &failures {
+        for (key, reason) in failures {
             tracing::warn!(%key, reason, "object failed");
             self.failed.insert(key.clone(), reason.clone());
         }
@@ -217,7 +217,7 @@ impl Agent {
             self.retry_pause = (self.retry_pause * 2).min(RETRY.1);
         }
         for waiter in done.waiters {
-            self.answer(waiter, &failures);
+            self.answer(waiter, failures);
         }
         let desired = self.plan.objects();
         self.failed

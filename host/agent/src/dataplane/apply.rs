@@ -35,9 +35,10 @@ pub(super) enum OpError {
 
 impl From<RequestError> for OpError {
     fn from(error: RequestError) -> Self {
-        match error {
-            RequestError::Refused { request, error } => Self::Refused { request, error },
-            other => Self::Request(other),
+        if let RequestError::Refused { request, error } = error {
+            Self::Refused { request, error }
+        } else {
+            Self::Request(error)
         }
     }
 }
@@ -104,18 +105,18 @@ const fn is_numbered(key: &Key) -> bool {
 }
 
 fn forget(indices: &mut Indices, key: &Key) {
-    match key {
-        Key::Interface(tag) => drop(indices.interfaces.remove(tag)),
-        Key::Acl(tag) => drop(indices.acls.remove(tag)),
-        _ => {}
+    if let Key::Interface(tag) = key {
+        indices.interfaces.remove(tag);
+    } else if let Key::Acl(tag) = key {
+        indices.acls.remove(tag);
     }
 }
 
 fn remember(indices: &mut Indices, key: &Key, number: u32) {
-    match key {
-        Key::Interface(tag) => drop(indices.interfaces.insert(tag.clone(), number)),
-        Key::Acl(tag) => drop(indices.acls.insert(tag.clone(), number)),
-        _ => {}
+    if let Key::Interface(tag) = key {
+        indices.interfaces.insert(tag.clone(), number);
+    } else if let Key::Acl(tag) = key {
+        indices.acls.insert(tag.clone(), number);
     }
 }
 

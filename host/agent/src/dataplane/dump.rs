@@ -7,16 +7,16 @@ use render::object::TAG_PREFIX;
 use render::{AclTag, Device, IfTag, Key, L2, Object, Objects};
 use vpp_api::abf::{AbfItfAttachDump, AbfPolicyDump};
 use vpp_api::acl::{AclDump, AclInterfaceListDump};
-use vpp_api::af_packet::AfPacketDump;
+use vpp_api::af_packet::{AfPacketDetails, AfPacketDump};
 use vpp_api::interface::{SwInterfaceDetails, SwInterfaceDump};
 use vpp_api::interface_types::{IfStatusFlags, InterfaceIndex};
 use vpp_api::ip::{IpAddressDump, IpRouteDetails, IpRouteDump, IpTable, IpUnnumberedDump};
 use vpp_api::ip_neighbor::{IpNeighborDetails, IpNeighborDump, IpNeighborFlags};
 use vpp_api::ip_types::AddressFamily;
 use vpp_api::l2::{BridgeDomainDetails, BridgeDomainDump, L2FibTableDump, L2XconnectDump};
-use vpp_api::memif::{MemifDump, MemifRole, MemifSocketFilenameDump};
-use vpp_api::tapv2::SwInterfaceTapV2Dump;
-use vpp_api::vxlan::VxlanTunnelV2Dump;
+use vpp_api::memif::{MemifDetails, MemifDump, MemifRole, MemifSocketFilenameDump};
+use vpp_api::tapv2::{SwInterfaceTapV2Details, SwInterfaceTapV2Dump};
+use vpp_api::vxlan::{VxlanTunnelV2Details, VxlanTunnelV2Dump};
 use vpp_api_client::{Client, RequestError};
 
 use super::convert::{mac_of, net_of, next_hop, rule_of};
@@ -59,13 +59,35 @@ pub(super) async fn dump(client: &Client) -> Result<(Dump, Indices), RequestErro
                 .insert(Key::MemifSocket(id), Object::MemifSocket { path });
         }
     }
-    let (taps, memifs, packets, tunnels) = devices;
+    let mut devices = by_index(&interfaces, &devices);
+    for details in &interfaces {
+        reading.interface(details, &mut devices);
+    }
+    for acl in &acls {
+        reading.acl(acl);
+    }
+    reading.read_l2_and_l3(client).await?;
+    Ok((reading.dump, reading.indices))
+}
+
+type Devices = (
+    Vec<SwInterfaceTapV2Details>,
+    Vec<MemifDetails>,
+    Vec<AfPacketDetails>,
+    Vec<VxlanTunnelV2Details>,
+);
+
+/// Every device by the index of its interface.
+fn by_index(
+    interfaces: &[SwInterfaceDetails],
+    (taps, memifs, packets, tunnels): &Devices,
+) -> BTreeMap<u32, Device> {
     let macs: BTreeMap<u32, _> = interfaces
         .iter()
         .map(|i| (i.sw_if_index.0, mac_of(i.l2_address)))
         .collect();
     let mac = |index: u32| macs.get(&index).copied().unwrap_or_default();
-    let mut devices: BTreeMap<u32, Device> = BTreeMap::new();
+    let mut devices = BTreeMap::new();
     devices.extend(taps.iter().map(|tap| {
         let device = Device::Tap {
             netns: tap.host_namespace.as_str().to_owned(),
@@ -100,14 +122,7 @@ pub(super) async fn dump(client: &Client) -> Result<(Dump, Indices), RequestErro
         let (src, dst, vni) = (tunnel.src_address, tunnel.dst_address, tunnel.vni);
         (tunnel.sw_if_index.0, Device::Vxlan { src, dst, vni })
     }));
-    for details in &interfaces {
-        reading.interface(details, &mut devices);
-    }
-    for acl in &acls {
-        reading.acl(acl);
-    }
-    reading.read_l2_and_l3(client).await?;
-    Ok((reading.dump, reading.indices))
+    devices
 }
 
 #[derive(Default)]

@@ -322,6 +322,7 @@ impl Lab {
         conf
     }
 
+    #[expect(clippy::unwrap_in_result, reason = "a test ends where its tools fail")]
     fn call(&self, verb: &str, pod: &Pod, previous: Option<&Value>) -> Result<String, String> {
         let mut child = Command::new(&self.plugin)
             .env_clear()

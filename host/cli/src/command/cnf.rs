@@ -52,7 +52,7 @@ pub(crate) async fn run(command: Cnf) -> anyhow::Result<()> {
     let value = match command {
         Cnf::Stats(options) => {
             let reply = options.runner.dial().await?.stats(StatsRequest {}).await;
-            to_json(&reply.map_err(refused)?.into_inner())
+            to_json(&reply.map_err(|s| refused(&s))?.into_inner())
         }
         Cnf::Reload(options) => {
             let request = ReloadRequest {
@@ -60,7 +60,7 @@ pub(crate) async fn run(command: Cnf) -> anyhow::Result<()> {
                 config_path: options.config,
             };
             let reply = options.runner.dial().await?.reload(request).await;
-            let reply = reply.map_err(refused)?.into_inner();
+            let reply = reply.map_err(|s| refused(&s))?.into_inner();
             json!({ "old": reply.old_digest, "new": reply.new_digest, "gapUs": reply.gap_us })
         }
     };
@@ -78,7 +78,7 @@ impl Runner {
 }
 
 /// The runner's own words, without the protocol's.
-pub(crate) fn refused(status: tonic::Status) -> anyhow::Error {
+pub(crate) fn refused(status: &tonic::Status) -> anyhow::Error {
     anyhow::anyhow!("{}", status.message()).context("the CNF refused")
 }
 

@@ -119,9 +119,12 @@ impl Cluster {
     }
 
     pub(super) fn config_maps(&self) -> impl Iterator<Item = (&ObjectName, &ConfigMap)> {
-        self.objects.values().filter_map(|m| match &m.object {
-            Object::ConfigMap(map) => Some((&m.name, map.as_ref())),
-            _ => None,
+        self.objects.values().filter_map(|m| {
+            if let Object::ConfigMap(map) = &m.object {
+                Some((&m.name, map.as_ref()))
+            } else {
+                None
+            }
         })
     }
 
@@ -339,7 +342,11 @@ fn pods_of(manifest: &Manifest) -> Vec<(ObjectName, Pod)> {
     match &manifest.object {
         Object::Pod(pod) => vec![(manifest.name.clone(), pod.as_ref().clone())],
         Object::Deployment(deployment) => replicas(&manifest.name, deployment),
-        _ => Vec::new(),
+        Object::Namespace(_)
+        | Object::Service(_)
+        | Object::NetworkPolicy(_)
+        | Object::ConfigMap(_)
+        | Object::Chain(_) => Vec::new(),
     }
 }
 

@@ -245,10 +245,11 @@ mod tests {
 
     fn pod(spec: &str) -> Pod {
         let text = format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {spec}\n");
-        match parse(Path::new("p.yaml"), &text).unwrap().remove(0).object {
-            Object::Pod(pod) => *pod,
-            other => panic!("{other:?}"),
-        }
+        let object = parse(Path::new("p.yaml"), &text).unwrap().remove(0).object;
+        let Object::Pod(pod) = object else {
+            panic!("{object:?}")
+        };
+        *pod
     }
 
     #[test]

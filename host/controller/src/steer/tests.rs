@@ -174,7 +174,7 @@ fn without_an_opinion_a_hop_stays_where_it_is() {
 fn candidates_come_with_their_health_and_load() {
     let mut facts = with_standby();
     let other = ObjectName::parse("default", "other").unwrap();
-    facts.chains.insert(other.clone(), spec());
+    facts.chains.insert(other, spec());
     reconcile(&mut facts, &mut Asked::one("firewall"));
     see(&mut facts, "firewall", "n1", false);
     let mut module = Asked::one("firewall");

@@ -33,6 +33,7 @@ const BAD_TRAFFIC_TYPE: i32 = -1;
 pub(super) fn register(api: &mut Api) {
     register_localsids(api);
     register_policies(api);
+    register_encapsulation_and_dumps(api);
     api.on::<SrSteeringAddDel, _>(|engine, request| {
         let steered = match request.traffic_type {
             SrSteer::L2 => Steered::L2(sw(request.sw_if_index)),
@@ -151,8 +152,11 @@ fn register_policies(api: &mut Api) {
             .dataplane
             .sr_policy_del(request.bsid_addr)
             .map_err(code)
-    })
-    .on::<SrSetEncapSource, _>(|engine, request| {
+    });
+}
+
+fn register_encapsulation_and_dumps(api: &mut Api) {
+    api.on::<SrSetEncapSource, _>(|engine, request| {
         engine.dataplane.sr_set_encap_source(request.encaps_source);
         Ok(())
     })

@@ -193,6 +193,7 @@ fn routes_are_replaced_extended_and_swept_as_vpp() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn no_object_leaks_when_everything_is_deleted() {
     let mut dp = Dataplane::new();
     let fresh = (dp.routes.len(), dp.tables.load_balances.iter().count());
@@ -317,6 +318,7 @@ fn bridges_answer_as_vpp() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn tunnels_lists_and_policies_answer_as_vpp() {
     let mut dp = Dataplane::new();
     let spec = VxlanSpec {

@@ -25,6 +25,7 @@ fn v6() -> impl Strategy<Value = (IpAddr, u8)> {
         .prop_map(|(a, b, c, len)| (Ipv6Addr::from_bits(a << 126 | b << 62 | c).into(), len))
 }
 
+#[expect(clippy::unwrap_in_result, reason = "the prefixes are made to be valid")]
 fn agrees_with_naive(
     ops: Vec<((IpAddr, u8), u32, bool)>,
     probes: Vec<(IpAddr, u8)>,

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "numbers of a test are small"
+)]
+
 use packet::ethernet::{self, Ethernet};
 use packet::ipv4::{self, Ipv4};
 use packet::ipv6::{self, Ipv6};
@@ -201,7 +206,7 @@ fn udp_segments_have_their_own_length() {
     };
     let mut sizes = Vec::new();
     segment(&frame, &offload, &mut [0; 2000], |bytes| {
-        sizes.push(check_ip(&bytes[14..]).len())
+        sizes.push(check_ip(&bytes[14..]).len());
     })
     .unwrap();
     assert_eq!(sizes, [408, 408, 108]);
@@ -225,12 +230,12 @@ fn pending_checksum_is_completed() {
 
 proptest! {
     #[test]
-    fn lying_metadata_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0u8..4, gso_size: u16,
+    fn lying_metadata_never_panics(mut bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0u8..4, gso_size: u16,
                                    csum_start in 0u16..400, csum_offset in 0u16..400, l3 in 0u16..400, inner_l3 in 0u16..400, tunnel in 0u8..3) {
         let gso = [Gso::None, Gso::Tcp4, Gso::Tcp6, Gso::Udp][usize::from(kind)];
         let tunnel = [Tunnel::None, Tunnel::V4 { l3, inner_l3 }, Tunnel::V6 { l3, inner_l3 }][usize::from(tunnel)];
         let offload = Offload { needs_csum: true, csum_start, csum_offset, gso, gso_size, hdr_len: 0, tunnel, ..Offload::default() };
         let _ = segment(&bytes, &offload, &mut [0; 512], |_| ());
-        let _ = complete_checksum(&mut bytes.clone(), &offload);
+        let _ = complete_checksum(&mut bytes, &offload);
     }
 }

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "numbers of a test are small"
+)]
+
 use proptest::prelude::*;
 
 use super::*;
@@ -59,7 +64,7 @@ fn give(
                 got = Some(Whole {
                     bytes: whole.bytes.to_vec().leak(),
                     ..whole
-                })
+                });
             });
             assert!(!reassembler.is_ready());
             Ok(got)

@@ -113,7 +113,7 @@ mod tests {
         cache.store(&[0; CACHED_MAX + 1]);
         assert_eq!(cache.load(&mut out), None, "too long to be kept");
         for len in [0, 1, 8, 61, CACHED_MAX] {
-            let bytes: Vec<u8> = (0..len).map(|at| at as u8 ^ len as u8).collect();
+            let bytes: Vec<u8> = (0..len).map(|at| (at ^ len).to_le_bytes()[0]).collect();
             cache.store(&bytes);
             assert_eq!(cache.load(&mut out), Some(len));
             assert_eq!(out[..len], bytes);

@@ -213,7 +213,7 @@ fn a_plain_packet_reads_the_same_by_both_ways() {
         let mut bytes = [0u8; 64];
         for byte in &mut bytes {
             dice = dice.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-            *byte = (dice >> 40) as u8;
+            *byte = dice.to_be_bytes()[2];
         }
         bytes[0] = [0x45, 0x46, 0x60][usize::from(bytes[63] % 3)];
         let protocol = [6, 17, 132, 1, 44][usize::from(bytes[62] % 5)];

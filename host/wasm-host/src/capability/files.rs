@@ -40,8 +40,11 @@ impl ReadOnlyDir {
         options
             .read(true)
             .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-        let file = self.dir.open_with(path, &options).map_err(in_words)?;
-        let meta = file.metadata().map_err(in_words)?;
+        let file = self
+            .dir
+            .open_with(path, &options)
+            .map_err(|e| in_words(&e))?;
+        let meta = file.metadata().map_err(|e| in_words(&e))?;
         if !meta.is_file() {
             return Err(FileError::Denied);
         }
@@ -52,15 +55,15 @@ impl ReadOnlyDir {
         match read {
             Ok(count) if count as u64 > max => Err(FileError::TooLarge),
             Ok(_) => Ok(bytes),
-            Err(error) => Err(in_words(error)),
+            Err(error) => Err(in_words(&error)),
         }
     }
 
     fn entries(&self, path: &str) -> Result<Vec<String>, FileError> {
-        let entries = self.dir.read_dir(path).map_err(in_words)?;
+        let entries = self.dir.read_dir(path).map_err(|e| in_words(&e))?;
         let mut names = Vec::new();
         for entry in entries {
-            let name = entry.map_err(in_words)?.file_name();
+            let name = entry.map_err(|e| in_words(&e))?.file_name();
             if names.len() == ENTRIES_MAX {
                 return Err(FileError::TooLarge);
             }
@@ -73,7 +76,7 @@ impl ReadOnlyDir {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the rest goes by its name")]
-fn in_words(error: io::Error) -> FileError {
+fn in_words(error: &io::Error) -> FileError {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => FileError::NotFound,
         io::ErrorKind::PermissionDenied => FileError::Denied,

@@ -33,6 +33,7 @@ fn load(imports: &str, body: &str, grants: &Grants) -> Result<SteeringModule, Lo
 }
 
 /// Runs `body`; it traps unless it is content.
+#[expect(clippy::unwrap_in_result, reason = "a test ends where it fails")]
 fn call(imports: &str, body: &str, grants: &Grants) -> Result<(), ModuleFault> {
     let module = load(imports, &format!("{body} (i32.const 0)"), grants).expect("loads");
     module.choose("{}", &HopView::default()).map(drop)

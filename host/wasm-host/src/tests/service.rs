@@ -25,6 +25,7 @@ fn service(arena: &Arena, bytes: &[u8]) -> PacketService {
 }
 
 /// What becomes of a frame with this first octet.
+#[expect(clippy::unwrap_in_result, reason = "a test ends where it fails")]
 fn send(service: &mut PacketService, arena: &Arena, first: u8) -> Result<u8, ModuleFault> {
     arena.write(AT, &[first]).expect("inside");
     let mut table = [Descriptor::received(AT, 60, 0)];

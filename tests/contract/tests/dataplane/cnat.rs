@@ -172,6 +172,7 @@ fn addresses(snat_ip4: &str, snat_ip6: &str) -> CnatSetSnatAddresses {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 async fn source_nat_is_configured_once_it_has_an_address() {
     for target in Target::all().await {
         let disabled = [ApiError::FeatureDisabled];

@@ -236,6 +236,7 @@ async fn lengths_of_a_sid_are_checked() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 async fn segment_lists_of_a_policy_come_and_go() {
     for target in Target::all().await {
         let (bsid_addr, source) = (sid("fd77:b::1"), sid("fd77:c::1"));
@@ -261,7 +262,7 @@ async fn segment_lists_of_a_policy_come_and_go() {
             .refuses(&policy_at("fd77:b::1"), &[number(-12)])
             .await;
         let elsewhere = without(&policy_at("fd77:b::2"), |request| {
-            request.fib_table = TABLE + 9
+            request.fib_table = TABLE + 9;
         });
         target.refuses(&elsewhere, &[number(-13)]).await;
         let add = SrPolicyMod {

@@ -345,6 +345,7 @@ pub(super) fn attached(id: &str) -> Attached {
 
 /// An answer that must be there.
 #[track_caller]
+#[expect(clippy::unwrap_in_result, reason = "a test ends where it is missing")]
 pub(super) fn now<T>(mut reply: Reply<T>) -> Result<T, Status> {
     reply.try_recv().expect("no answer yet")
 }

@@ -63,20 +63,11 @@ pub(super) async fn create(
             mac: address,
         } => {
             let request = MemifCreateV2 {
-                role: if *is_master {
-                    MemifRole::Master
-                } else {
-                    MemifRole::Slave
-                },
-                mode: MemifMode::Ethernet,
-                rx_queues: 1,
-                tx_queues: 1,
+                role: role(*is_master),
                 id: *id,
                 socket_id: *socket,
-                ring_size: 1024,
-                buffer_size: 2048,
                 hw_addr: mac(*address),
-                ..MemifCreateV2::default()
+                ..memif_defaults()
             };
             client.request(&request).await?.sw_if_index
         }
@@ -95,6 +86,26 @@ pub(super) async fn create(
         }
         Device::Vxlan { .. } => client.request(&vxlan(device, true)).await?.sw_if_index,
     })
+}
+
+const fn role(is_master: bool) -> MemifRole {
+    if is_master {
+        MemifRole::Master
+    } else {
+        MemifRole::Slave
+    }
+}
+
+/// What all chain links share: one queue a direction, frames of up to 2048 bytes a buffer.
+fn memif_defaults() -> MemifCreateV2 {
+    MemifCreateV2 {
+        mode: MemifMode::Ethernet,
+        rx_queues: 1,
+        tx_queues: 1,
+        ring_size: 1024,
+        buffer_size: 2048,
+        ..MemifCreateV2::default()
+    }
 }
 
 fn vxlan(device: &Device, is_add: bool) -> VxlanAddDelTunnelV3 {

@@ -252,7 +252,9 @@ async fn play_swap(scene: &Scene, swap: &Swap, report: &mut Report) -> anyhow::R
         config_path: swap.config.clone(),
     };
     let reply = scene.runner(&swap.hop).await?.reload(request).await;
-    let reply = reply.map_err(crate::command::cnf::refused)?.into_inner();
+    let reply = reply
+        .map_err(|s| crate::command::cnf::refused(&s))?
+        .into_inner();
     let at = scene.server_count(&swap.traffic).await? - before;
     report.doing("sending the rest");
     let sent = finish(sender).await?;

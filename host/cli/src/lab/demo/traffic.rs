@@ -119,7 +119,9 @@ impl Scene {
         let mut runner = self.runner(hop).await?;
         let asked = timeout(ANSWER_DEADLINE, runner.stats(StatsRequest {})).await;
         let reply = asked.with_context(|| format!("CNF `{hop}` does not answer"))?;
-        Ok(reply.map_err(crate::command::cnf::refused)?.into_inner())
+        Ok(reply
+            .map_err(|s| crate::command::cnf::refused(&s))?
+            .into_inner())
     }
 
     /// Packets that each hop's links received so far.

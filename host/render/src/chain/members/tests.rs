@@ -41,9 +41,12 @@ fn objects(scene: &Scene, node: &str) -> (Facts, Objects) {
 }
 
 fn bound(objects: &Objects) -> Vec<String> {
-    let tags = objects.keys().filter_map(|key| match key {
-        Key::PolicyBinding(_, tag) => Some(tag.to_string()),
-        _ => None,
+    let tags = objects.keys().filter_map(|key| {
+        if let Key::PolicyBinding(_, tag) = key {
+            Some(tag.to_string())
+        } else {
+            None
+        }
     });
     tags.collect()
 }

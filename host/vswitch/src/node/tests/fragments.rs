@@ -1,3 +1,8 @@
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "numbers of a test are small"
+)]
+
 use packet::ipv4::{self, Ipv4};
 use packet::ipv6::Ipv6;
 use packet::{proto, tcp};
@@ -17,7 +22,7 @@ fn soft(mut packet: Vec<u8>) -> Vec<u8> {
 fn finish(sent: &Sent) -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     segment(&sent.1, &sent.2, &mut vec![0; 70_000], |f| {
-        frames.push(f.to_vec())
+        frames.push(f.to_vec());
     })
     .unwrap();
     frames

@@ -143,7 +143,7 @@ fn super_frames_and_long_packets_cross_a_tunnel() {
             .send_with(a.pod, &eth(own_mac(a.pod), host(1), &inner), offload);
         let mut wire = Vec::new();
         segment(&sent[0].1, &sent[0].2, &mut [0; 2000], |f| {
-            wire.push(f.to_vec())
+            wire.push(f.to_vec());
         })
         .unwrap();
         assert_eq!(wire.len(), 3);

@@ -227,6 +227,7 @@ fn own_addresses_answer_pings_of_any_size() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn packets_that_cannot_go_on_are_answered_with_icmp() {
     let (mut lab, a, b) = two_subnets();
     for (on, ip, mac) in [

@@ -1,4 +1,8 @@
 //! Segment routing: packets in, packets out.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "numbers of a test are small"
+)]
 
 mod policy;
 mod proxy;

@@ -1,3 +1,8 @@
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "numbers of a test are small"
+)]
+
 use packet::{MacAddr, vxlan};
 
 use super::*;

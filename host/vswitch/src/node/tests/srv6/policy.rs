@@ -326,7 +326,7 @@ fn a_super_frame_keeps_its_segmentation_through_a_path() {
         assert_eq!(offload.tunnel != Tunnel::None, is_encap);
         let mut segments = Vec::new();
         segment(bytes, offload, &mut [0; 2048], |frame| {
-            segments.push(frame.to_vec())
+            segments.push(frame.to_vec());
         })
         .unwrap();
         assert_eq!(segments.len(), 3);

@@ -17,6 +17,10 @@ fn inner6() -> Vec<u8> {
     udp(INNER6.0, INNER6.1, (1, 2), 300)
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the others name no interface"
+)]
 fn with(behavior: Behavior) -> (Lab, SwIfIndex, SwIfIndex) {
     let (mut lab, inside, out) = lab();
     let behavior = match behavior {
@@ -176,6 +180,7 @@ fn lab_with_table() -> (Lab, SwIfIndex, SwIfIndex) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn decapsulated_packets_are_looked_up_or_sent_to_the_neighbour() {
     let (mut lab, inside, _) = lab_with_table();
     let v4 = Ipv4Addr::new(10, 0, 0, 2);
