@@ -13,9 +13,9 @@ pub struct VxlanSpec {
     pub instance: Option<u32>,
     pub src: IpAddr,
     pub dst: IpAddr,
-    /// 0 = the registered port. With the default, packets carry a source port that follows the inner flow.
+    /// Where this end is spoken to; 0 = the registered port. What is sent has a source port that follows the inner flow.
     pub src_port: u16,
-    /// 0 = the registered port.
+    /// Where the other end is spoken to; 0 = the registered port.
     pub dst_port: u16,
     pub mcast_sw_if_index: SwIfIndex,
     pub encap_table: u32,
@@ -58,8 +58,6 @@ pub(crate) struct VxlanKey {
 pub(crate) struct Vxlan {
     pub(crate) src: IpAddr,
     pub(crate) dst: IpAddr,
-    /// `None` = from the flow hash.
-    pub(crate) src_port: Option<u16>,
     pub(crate) dst_port: u16,
     pub(crate) vni: u32,
     pub(crate) fib: u32,

@@ -8,6 +8,9 @@ use vswitch::tunnel::VxlanSpec;
 use super::Api;
 use super::convert::{Coded, filter, index, sw};
 
+/// VPP's number for the graph node behind decapsulation that nobody chose.
+const L2_INPUT: u32 = 1;
+
 pub(super) fn register(api: &mut Api) {
     api.on::<VxlanAddDelTunnelV3, _>(|engine, request| {
         let spec = VxlanSpec {
@@ -18,7 +21,10 @@ pub(super) fn register(api: &mut Api) {
             dst_port: port(request.dst_port),
             mcast_sw_if_index: sw(request.mcast_sw_if_index),
             encap_table: request.encap_vrf_id,
-            decap_next: request.decap_next_index,
+            decap_next: match request.decap_next_index {
+                u32::MAX => L2_INPUT,
+                next => next,
+            },
             vni: request.vni,
             is_l3: request.is_l3,
         };

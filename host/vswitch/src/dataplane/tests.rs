@@ -359,6 +359,7 @@ fn tunnels_lists_and_policies_answer_as_vpp() {
     );
     let tunnel = dp.vxlan_add_del_tunnel_v3(true, spec).unwrap();
     assert_eq!(dp.interface(tunnel).unwrap().name, "vxlan_tunnel0");
+    assert!(dp.interface(tunnel).unwrap().admin_up);
     assert_eq!(code(dp.vxlan_add_del_tunnel_v3(true, spec)), -75);
     assert_eq!(
         code(dp.vxlan_add_del_tunnel_v3(

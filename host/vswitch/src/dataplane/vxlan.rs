@@ -10,14 +10,15 @@ use crate::interface::{InterfaceKind, LinkMode};
 use crate::tunnel::{Vxlan, VxlanKey, VxlanSpec};
 
 impl Dataplane {
-    /// Adds or deletes a tunnel; its key is addresses, VNI, table and ports.
+    /// Adds or deletes a tunnel; its key is addresses, VNI, table and its own port. It is up from the start.
     ///
     /// # Errors
     /// [`ApiError::SameSrcDst`], [`ApiError::InvalidValue`] for mixed families or a VNI above 24 bits,
     /// [`ApiError::NoSuchFib`], [`ApiError::TunnelExists`], [`ApiError::InstanceInUse`],
     /// [`ApiError::NoSuchEntry`] on delete, [`ApiError::Unimplemented`] for a multicast destination.
     pub fn vxlan_add_del_tunnel_v3(&mut self, is_add: bool, spec: VxlanSpec) -> Result<SwIfIndex> {
-        let (family, ports) = (Family::of(spec.dst), spec.ports());
+        let (family, port) = (Family::of(spec.dst), spec.ports().0);
+        let fib = self.fib_of(Family::of(spec.src), spec.encap_table)?;
         if Family::of(spec.src) != family || spec.vni > packet::vxlan::VNI_MAX {
             return Err(ApiError::InvalidValue);
         }
@@ -27,18 +28,13 @@ impl Dataplane {
         if spec.dst.is_multicast() {
             return Err(ApiError::Unimplemented);
         }
-        let fib = self.fib_of(family, spec.encap_table)?;
-        let same = |v: &VxlanSpec| {
-            (v.src, v.dst, v.vni, v.encap_table, v.ports())
-                == (spec.src, spec.dst, spec.vni, spec.encap_table, ports)
-        };
-        // What is received cannot tell tunnels apart that differ in the source port only.
+        // What is received cannot tell tunnels apart that differ in the peer's port only.
         let key = VxlanKey {
             local: spec.src,
             remote: spec.dst,
             vni: spec.vni,
             fib,
-            port: ports.1,
+            port,
         };
         let existing = self.tables.vxlan_of.get(&key).copied();
         if is_add {
@@ -47,9 +43,7 @@ impl Dataplane {
             }
             return self.add_vxlan(spec, key);
         }
-        let index = existing
-            .filter(|i| self.vxlans.get(i).is_some_and(same))
-            .ok_or(ApiError::NoSuchEntry)?;
+        let index = existing.ok_or(ApiError::NoSuchEntry)?;
         self.vxlans.remove(&index);
         self.tables.vxlan_of.remove(&key);
         self.tables.vxlans.remove(index.0);
@@ -85,12 +79,10 @@ impl Dataplane {
             LinkMode::Ethernet
         };
         let index = self.add_interface(info)?;
-        let (src_port, dst_port) = spec.ports();
         let vxlan = Vxlan {
             src: spec.src,
             dst: spec.dst,
-            src_port: (src_port != packet::vxlan::PORT).then_some(src_port),
-            dst_port,
+            dst_port: spec.ports().1,
             vni: spec.vni,
             fib: key.fib,
             is_l3: spec.is_l3,
@@ -99,11 +91,12 @@ impl Dataplane {
         self.tables.vxlan_of.insert(key, index);
         self.vxlans.insert(index, spec);
         self.refresh_vxlan_ports();
+        self.set_flags(index, true)?;
         Ok(index)
     }
 
     fn refresh_vxlan_ports(&mut self) {
-        let ports: BTreeSet<u16> = self.vxlans.values().map(|v| v.ports().1).collect();
+        let ports: BTreeSet<u16> = self.vxlans.values().map(|v| v.ports().0).collect();
         self.tables.vxlan_ports = ports.into_iter().collect();
         self.dirty = true;
     }

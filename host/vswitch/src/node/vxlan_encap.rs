@@ -27,7 +27,6 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     } else {
         hash_frame(frame.head())
     };
-    let src_port = tunnel.src_port.unwrap_or_else(|| ephemeral_port(hash));
     let inner_l3 = if tunnel.is_l3 {
         0
     } else {
@@ -39,7 +38,13 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some(header) = frame.push(INNER) else {
         return Next::Drop(DropReason::NoHeadroom);
     };
-    udp::emit(header, src_port, tunnel.dst_port, datagram_len, 0);
+    udp::emit(
+        header,
+        ephemeral_port(hash),
+        tunnel.dst_port,
+        datagram_len,
+        0,
+    );
     vxlan::emit(
         header.get_mut(udp::HEADER_LEN..).unwrap_or(&mut []),
         tunnel.vni,

@@ -20,6 +20,11 @@ struct Node {
 
 /// A node whose pod port and tunnel share a bridge domain.
 fn node(own: &str, peer: &str, peer_mac: MacAddr, len: u8) -> Node {
+    node_on(own, peer, peer_mac, len, (0, 0))
+}
+
+/// A node with the ports of its own end and of the other.
+fn node_on(own: &str, peer: &str, peer_mac: MacAddr, len: u8, ports: (u16, u16)) -> Node {
     let mut lab = Lab::new();
     let (pod, uplink) = (
         lab.device("pod"),
@@ -29,6 +34,8 @@ fn node(own: &str, peer: &str, peer_mac: MacAddr, len: u8) -> Node {
     let spec = VxlanSpec {
         src: addr(own),
         dst: addr(peer),
+        src_port: ports.0,
+        dst_port: ports.1,
         vni: 10,
         ..VxlanSpec::default()
     };
@@ -119,6 +126,29 @@ fn the_source_port_follows_the_inner_flow() {
         ports.insert(outer.src_port);
     }
     assert!(ports.len() > 50, "{ports:?}");
+}
+
+#[test]
+fn each_end_listens_on_a_port_of_its_own() {
+    let (left, right, mac) = ("192.168.16.1", "192.168.16.2", own_mac(SwIfIndex(2)));
+    let mut a = node_on(left, right, mac, 24, (4789, 8472));
+    let mut b = node_on(right, left, mac, 24, (8472, 4789));
+    let there = eth(host(2), host(1), &udp("10.0.0.1", "10.0.0.2", (1, 2), 9));
+    let back = eth(host(1), host(2), &udp("10.0.0.2", "10.0.0.1", (2, 1), 9));
+    for (inner, port, forth) in [(there, 8472, true), (back, 4789, false)] {
+        let (from, to) = if forth {
+            (&mut a, &mut b)
+        } else {
+            (&mut b, &mut a)
+        };
+        let sent = from.lab.send(from.pod, &inner);
+        let outer = packet::FlowKey::of_ip(&sent[0].1[14..]).unwrap();
+        assert_eq!(outer.dst_port, port);
+        assert!(outer.src_port >= 0xc000, "follows the flow");
+        let [wire] = finish(&sent[0].1, &sent[0].2).try_into().unwrap();
+        let out = to.lab.send(to.uplink, &wire);
+        assert_eq!((out[0].0, &out[0].1), (to.pod, &inner));
+    }
 }
 
 #[test]
