@@ -76,7 +76,15 @@ async fn the_plugin_reflects_flows_counts_matches_and_says_so() {
         let limit = target.api.request(&ask).await.unwrap();
         assert_eq!(limit.conn_table_max_entries, 500_000, "{}", target.name);
         for enable in [true, false] {
-            target.ok(&AclStatsIntfCountersEnable { enable }).await;
+            let request = AclStatsIntfCountersEnable { enable };
+            if target.is_vpp() {
+                // It does it, but answers with the number of another message.
+                let impatient = target.impatient().await;
+                assert!(impatient.request(&request).await.is_err());
+                impatient.request(&AclPluginControlPing {}).await.unwrap();
+            } else {
+                target.ok(&request).await;
+            }
         }
         let reflecting = AclRule {
             is_permit: AclAction::PermitReflect,

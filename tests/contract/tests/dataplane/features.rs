@@ -132,7 +132,10 @@ async fn source_checks_are_dumped_until_they_are_off() {
                 ..loose
             })
             .await;
-        assert!(target.api.dump(&dump).await.unwrap().is_empty());
+        // VPP keeps an entry that names a table, as the first version of the message always does.
+        let left = target.api.dump(&dump).await.unwrap();
+        assert_eq!(left.len(), usize::from(target.is_vpp()), "{left:?}");
+        assert!(left.iter().all(|details| details.mode == UrpfMode::Off));
         target.ok(&DeleteLoopback { sw_if_index }).await;
     }
 }

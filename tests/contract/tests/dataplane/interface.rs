@@ -12,7 +12,7 @@ use vpp_api::memif::{
 use vpp_api::vxlan::{VxlanAddDelTunnelV3, VxlanTunnelV2Dump};
 use vpp_api::{ApiError, FixedString};
 
-use crate::target::{PATIENCE, Target};
+use crate::target::{PATIENCE, TABLE, Target};
 
 #[tokio::test]
 async fn interfaces_are_dumped_by_index_and_by_part_of_their_name() {
@@ -148,17 +148,38 @@ async fn a_vxlan_tunnel_is_known_by_its_ends_and_vni() {
         let dump = VxlanTunnelV2Dump { sw_if_index };
         let tunnels = target.api.dump(&dump).await.unwrap();
         assert_eq!(
-            (tunnels.len(), tunnels[0].vni, tunnels[0].dst_port),
-            (1, 7701, 4789)
+            (tunnels.len(), tunnels[0].vni, tunnels[0].decap_next_index),
+            (1, 7701, 1)
         );
-        assert!(
-            !target
-                .interface(sw_if_index)
-                .await
-                .flags
-                .contains(IfStatusFlags::ADMIN_UP),
-            "born down"
-        );
+        assert_eq!((tunnels[0].src_port, tunnels[0].dst_port), (4789, 4789));
+        let flags = target.interface(sw_if_index).await.flags;
+        assert!(flags.contains(IfStatusFlags::ADMIN_UP), "born up");
+        let far = VxlanAddDelTunnelV3 {
+            dst_port: 8472,
+            ..create.clone()
+        };
+        target.refuses(&far, &[ApiError::TunnelExist]).await;
+        let near = VxlanAddDelTunnelV3 {
+            src_port: 8472,
+            ..create.clone()
+        };
+        target.ok(&near).await;
+        let mixed = VxlanAddDelTunnelV3 {
+            dst_address: "2001:db8::1".parse().unwrap(),
+            ..create.clone()
+        };
+        target.refuses(&mixed, &[ApiError::InvalidValue]).await;
+        let nowhere = VxlanAddDelTunnelV3 {
+            encap_vrf_id: TABLE + 9,
+            ..mixed
+        };
+        target.refuses(&nowhere, &[ApiError::NoSuchFib]).await;
+        target
+            .ok(&VxlanAddDelTunnelV3 {
+                is_add: false,
+                ..near
+            })
+            .await;
         let delete = VxlanAddDelTunnelV3 {
             is_add: false,
             ..create

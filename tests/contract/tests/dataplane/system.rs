@@ -34,24 +34,30 @@ async fn a_client_learns_who_serves_it() {
 
 #[tokio::test]
 async fn the_statistics_segment_names_every_interface() {
-    let target = Target::vswitch().await;
-    let sw_if_index = target.loopback().await;
-    let name = target.interface(sw_if_index).await.interface_name;
-    let segment = StatsSegment::connect(&target.dir.path().join("stats.sock"), PATIENCE)
+    // Where the segment of a running VPP is nobody said.
+    for target in Target::all()
         .await
-        .unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let read = segment
-            .read(|entry| entry == "/if/names" || entry == "/if/rx")
+        .into_iter()
+        .filter(|t| t.child.is_some())
+    {
+        let sw_if_index = target.loopback().await;
+        let name = target.interface(sw_if_index).await.interface_name;
+        let segment = StatsSegment::connect(&target.dir.path().join("stats.sock"), PATIENCE)
             .await
             .unwrap();
-        let shown = format!("{read:?}");
-        if shown.contains(name.as_str()) && shown.contains("/if/rx") {
-            break;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let read = segment
+                .read(|entry| entry == "/if/names" || entry == "/if/rx")
+                .await
+                .unwrap();
+            let shown = format!("{read:?}");
+            if shown.contains(name.as_str()) && shown.contains("/if/rx") {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{name:?} in {shown}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        assert!(Instant::now() < deadline, "{name:?} in {shown}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

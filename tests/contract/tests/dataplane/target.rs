@@ -1,5 +1,6 @@
 //! The dataplanes under test.
 
+use std::fs::File;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,10 +18,19 @@ use vpp_api_client::{Client, Options};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long an answer may take.
+const REQUEST_MAX: Duration = Duration::from_secs(10);
+
 /// Real VPP's table ids and bridge domains that no one else uses.
 pub(crate) const TABLE: u32 = 77_001;
 
 pub(crate) const BRIDGE: u32 = 77_001;
+
+/// Names the API socket of a VPP that runs already.
+const API_SOCKET: &str = "WEFT_VPP_API_SOCKET";
+
+/// Names the prefix that VPP is installed under: each test starts one of its own.
+const PREFIX: &str = "WEFT_VPP_PREFIX";
 
 /// Says once that only our dataplane is tested.
 static NO_VPP: Once = Once::new();
@@ -32,27 +42,19 @@ pub(crate) struct Target {
     pub(crate) dir: TempDir,
     pub(crate) socket: PathBuf,
     pub(crate) api: Client,
+    /// A VPP that runs already serves one test at a time.
+    _turn: Option<File>,
 }
 
 impl Target {
     /// Our dataplane, and real VPP when there is one.
     pub(crate) async fn all() -> Vec<Self> {
         let mut all = vec![Self::vswitch().await];
-        match std::env::var_os("WEFT_VPP_API_SOCKET") {
-            Some(socket) => {
-                let (socket, dir) = (PathBuf::from(socket), tempfile::tempdir().unwrap());
-                all.push(Self {
-                    name: "vpp",
-                    child: None,
-                    dir,
-                    api: connect(&socket).await,
-                    socket,
-                });
-            }
-            None => {
-                NO_VPP
-                    .call_once(|| eprintln!("SKIPPED: real VPP (WEFT_VPP_API_SOCKET is not set)"));
-            }
+        match Self::vpp().await {
+            Some(vpp) => all.push(vpp),
+            None => NO_VPP.call_once(|| {
+                eprintln!("SKIPPED: real VPP (neither {PREFIX} nor {API_SOCKET} is set)");
+            }),
         }
         all
     }
@@ -66,21 +68,62 @@ impl Target {
             .arg(&socket)
             .arg("--stats-socket")
             .arg(dir.path().join("stats.sock"));
-        let child = Some(
-            command
-                .stdin(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap(),
-        );
-        let api = connect(&socket).await;
+        Self::started("weft-vswitch", command, dir, socket).await
+    }
+
+    /// A VPP of our own, or the running one when no other test uses it.
+    async fn vpp() -> Option<Self> {
+        if let Some(prefix) = std::env::var_os(PREFIX) {
+            let dir = tempfile::tempdir().unwrap();
+            let socket = dir.path().join("api.sock");
+            let mut command = Command::new(Path::new(&prefix).join("bin/vpp"));
+            command.arg("-c").arg(startup(dir.path()));
+            return Some(Self::started("vpp", command, dir, socket).await);
+        }
+        let socket = PathBuf::from(std::env::var_os(API_SOCKET)?);
+        let mut lock = socket.clone().into_os_string();
+        lock.push(".contract.lock");
+        let turn = File::create(lock).unwrap();
+        turn.lock().unwrap();
+        Some(Self {
+            name: "vpp",
+            child: None,
+            dir: tempfile::tempdir().unwrap(),
+            api: connect(&socket, REQUEST_MAX).await,
+            socket,
+            _turn: Some(turn),
+        })
+    }
+
+    async fn started(
+        name: &'static str,
+        mut command: Command,
+        dir: TempDir,
+        socket: PathBuf,
+    ) -> Self {
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let child = Some(command.spawn().unwrap());
+        let api = connect(&socket, REQUEST_MAX).await;
         Self {
-            name: "weft-vswitch",
+            name,
             child,
             dir,
             socket,
             api,
+            _turn: None,
         }
+    }
+
+    /// A connection for a request that is not answered.
+    pub(crate) async fn impatient(&self) -> Client {
+        connect(&self.socket, Duration::from_millis(300)).await
+    }
+
+    pub(crate) fn is_vpp(&self) -> bool {
+        self.name == "vpp"
     }
 
     pub(crate) async fn ok<M: Request>(&self, request: &M) {
@@ -154,11 +197,26 @@ impl Drop for Target {
     }
 }
 
-async fn connect(socket: &Path) -> Client {
+/// VPP's configuration: the main thread alone, asleep most of the time, no hardware, little memory.
+fn startup(dir: &Path) -> PathBuf {
+    let (path, dir) = (dir.join("startup.conf"), dir.display());
+    let text = format!(
+        "unix {{ nodaemon poll-sleep-usec 100 runtime-dir {dir} cli-listen {dir}/cli.sock }}\n\
+         socksvr {{ socket-name {dir}/api.sock }}\nstatseg {{ socket-name {dir}/stats.sock }}\n\
+         plugins {{ plugin dpdk_plugin.so {{ disable }} }}\n\
+         memory {{ main-heap-size 512M main-heap-page-size default }}\n\
+         buffers {{ buffers-per-numa 4096 page-size default }}\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+async fn connect(socket: &Path, request_timeout: Duration) -> Client {
     Client::connect(
         socket,
         Options {
             name: "contract".into(),
+            request_timeout,
             ..Options::default()
         },
     )
