@@ -24,7 +24,8 @@ const MODULES: [&str; 4] = [
 /// What else is built beside the programs and modules.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// Nothing: enough for the demo.
+    /// Nothing: enough for the demo. A tree whose tests were built stays with all targets, since tests
+    /// ask more features of tokio and regex: without them, half the dependencies would be built again.
     Programs,
     /// All targets of the workspace in one call, so that no dependency is built twice with other
     /// features.
@@ -34,6 +35,12 @@ pub(crate) enum Extent {
 /// Builds all programs, then all modules beside them.
 pub(crate) fn everything(extent: Extent) -> Result<(), String> {
     tell("building the programs");
+    let built_all = directory().join("all-targets-built");
+    let extent = if built_all.is_file() {
+        Extent::Workspace
+    } else {
+        extent
+    };
     let mut command = cargo();
     command.arg("build");
     match extent {
@@ -47,6 +54,10 @@ pub(crate) fn everything(extent: Extent) -> Result<(), String> {
         }
     }
     step(&mut command, "build the programs")?;
+    if extent == Extent::Workspace {
+        std::fs::write(&built_all, "")
+            .map_err(|error| format!("cannot write `{}`: {error}", built_all.display()))?;
+    }
     let directory = directory().join("modules");
     for module in MODULES {
         tell(&format!("building module {module}"));
