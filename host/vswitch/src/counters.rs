@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::function::FunctionCounters;
 use crate::graph::{DropReason, NODES, NodeId};
 use crate::id::SwIfIndex;
 use crate::sr::LocalsidCounters;
@@ -43,6 +44,18 @@ pub(crate) enum SidCounter {
 
 /// Packets and bytes of each [`SidCounter`].
 const SID_COUNTERS: usize = 8;
+
+/// Which counter of a packet function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FunctionCounter {
+    Packets,
+    Drops,
+    Changed,
+    Undecided,
+    Faults,
+}
+
+const FUNCTION_COUNTERS: usize = 5;
 
 /// Packets and bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,6 +103,20 @@ impl std::ops::Add for InterfaceCounters {
     }
 }
 
+impl std::ops::Add for FunctionCounters {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            packets: self.packets + other.packets,
+            drops: self.drops + other.drops,
+            changed: self.changed + other.changed,
+            undecided: self.undecided + other.undecided,
+            faults: self.faults + other.faults,
+        }
+    }
+}
+
 /// Verdicts of npol on an interface, VPP's `/net/npol/{rx,tx}/flows/{allow,deny}`: one per flow that is allowed,
 /// one per packet that is denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -133,6 +160,7 @@ pub struct NodeCounter {
 pub struct WorkerCounters {
     interfaces: Rows<IF_COUNTERS>,
     localsids: Rows<SID_COUNTERS>,
+    functions: Rows<FUNCTION_COUNTERS>,
     errors: Box<[[AtomicU64; DropReason::COUNT]]>,
     calls: [AtomicU64; NODES],
     vectors: [AtomicU64; NODES],
@@ -149,6 +177,7 @@ impl Default for WorkerCounters {
         Self {
             interfaces: Rows::default(),
             localsids: Rows::default(),
+            functions: Rows::default(),
             errors: (0..NODES)
                 .map(|_| std::array::from_fn(|_| AtomicU64::new(0)))
                 .collect(),
@@ -179,6 +208,27 @@ impl WorkerCounters {
         self.localsids.add(index, which as usize * 2, 1);
         self.localsids
             .add(index, which as usize * 2 + 1, bytes as u64);
+    }
+
+    pub(crate) fn add_function(&self, index: u32, which: FunctionCounter, by: u64) {
+        self.functions.add(index, which as usize, by);
+    }
+
+    /// Reads the counters of a packet function.
+    pub fn function(&self, index: u32) -> FunctionCounters {
+        let [packets, drops, changed, undecided, faults] = self.functions.read(index);
+        FunctionCounters {
+            packets,
+            drops,
+            changed,
+            undecided,
+            faults,
+        }
+    }
+
+    /// Sets the counters of a packet function to zero (an update in flight may survive).
+    pub(crate) fn clear_function(&self, index: u32) {
+        self.functions.clear(index);
     }
 
     /// Counts receive failures of a device.

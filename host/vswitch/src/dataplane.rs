@@ -27,6 +27,7 @@ mod arp_term;
 mod cnat;
 pub mod flows;
 mod forwarding;
+mod function;
 mod interface;
 mod ipip;
 mod l2;
@@ -44,6 +45,7 @@ mod vxlan;
 
 use abf::AbfState;
 use cnat::CnatState;
+use function::FunctionState;
 use neighbor::NeighborState;
 use npol::NpolState;
 use pool::Pool;
@@ -93,6 +95,7 @@ pub struct Dataplane {
     npol: NpolState,
     abf: AbfState,
     cnat: CnatState,
+    functions: FunctionState,
     nd_proxies: BTreeSet<(SwIfIndex, std::net::Ipv6Addr)>,
     sr: SrState,
     counters: Vec<Arc<WorkerCounters>>,
@@ -138,6 +141,7 @@ impl Dataplane {
             npol: NpolState::default(),
             abf: AbfState::default(),
             cnat: CnatState::default(),
+            functions: FunctionState::default(),
             nd_proxies: BTreeSet::new(),
             sr: SrState::default(),
             counters: Vec::new(),

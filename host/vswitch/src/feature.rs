@@ -10,6 +10,9 @@
 //! addresses (service to backend, node back to pod); on output it runs after policy and may only hide them
 //! (pod behind node, backend back to service). A reply of a service is therefore translated where it
 //! leaves, not where it enters.
+//!
+//! Packet functions, which VPP does not have, stand beside policies: they see what policies let pass, with the addresses
+//! of the real endpoints both ways, and before steering chooses a path.
 
 use crate::graph::NodeId;
 use crate::id::Family;
@@ -22,6 +25,7 @@ pub(crate) enum InputFeature {
     Acl,
     Cnat,
     Npol,
+    Function,
     Abf,
     SrProxy,
 }
@@ -31,6 +35,7 @@ pub(crate) enum InputFeature {
 pub(crate) enum OutputFeature {
     Urpf,
     Npol,
+    Function,
     Cnat,
 }
 
@@ -53,6 +58,7 @@ impl Feature for InputFeature {
         Self::Acl,
         Self::Cnat,
         Self::Npol,
+        Self::Function,
         Self::Abf,
         Self::SrProxy,
     ];
@@ -77,6 +83,7 @@ impl Feature for InputFeature {
                 Family::V6 => NodeId::CnatInput6,
             },
             Self::Npol => NodeId::NpolInput,
+            Self::Function => NodeId::FunctionInput,
             Self::Abf => NodeId::AbfInput,
             Self::SrProxy => NodeId::SrProxyRewrite,
         }
@@ -88,7 +95,7 @@ impl Feature for InputFeature {
 }
 
 impl Feature for OutputFeature {
-    const ALL: &'static [Self] = &[Self::Urpf, Self::Npol, Self::Cnat];
+    const ALL: &'static [Self] = &[Self::Urpf, Self::Npol, Self::Function, Self::Cnat];
 
     fn end(_: Family) -> NodeId {
         NodeId::InterfaceOutput
@@ -98,6 +105,7 @@ impl Feature for OutputFeature {
         match (self, family) {
             (Self::Urpf, _) => NodeId::UrpfOutput,
             (Self::Npol, _) => NodeId::NpolOutput,
+            (Self::Function, _) => NodeId::FunctionOutput,
             (Self::Cnat, Family::V4) => NodeId::CnatOutput4,
             (Self::Cnat, Family::V6) => NodeId::CnatOutput6,
         }

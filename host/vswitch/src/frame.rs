@@ -221,6 +221,18 @@ impl Frame {
         len.min(headers + usize::from(self.offload.gso_size))
     }
 
+    /// Puts other bytes in the place of everything from the L3 header on; `false` (and no change) when they are too many.
+    pub(crate) fn set_l3(&mut self, head: &[u8], tail: Option<Tail>) -> bool {
+        let from = usize::from(self.start) + usize::from(self.meta.l3);
+        let Some(room) = self.bytes.0.get_mut(from..from + head.len()) else {
+            return false;
+        };
+        room.copy_from_slice(head);
+        self.end = index(from + head.len());
+        self.tail = tail.filter(|t| t.len > 0);
+        true
+    }
+
     /// Removes everything in front of the L3 header; `false` when the head is shorter.
     pub(crate) fn strip_l2(&mut self) -> bool {
         let ok = self.pull(usize::from(self.meta.l3));

@@ -11,6 +11,7 @@ use crate::dpo::{Adjacency, LoadBalance};
 use crate::event::Event;
 use crate::fib::Fib;
 use crate::frame::Frame;
+use crate::function::{PacketHook, Ruling};
 use crate::id::{Nanos, SwIfIndex};
 use crate::interface::Interface;
 use crate::node;
@@ -49,6 +50,7 @@ pub(crate) struct State {
     pub(crate) events: Vec<Event>,
     pub(crate) trace: Trace,
     passes: Vec<Pass>,
+    pub(crate) rulings: Vec<Ruling>,
     /// Last identification given to a packet that is cut; 0 = none yet.
     ident: u32,
 }
@@ -60,6 +62,7 @@ impl State {
             events: Vec::with_capacity(EVENTS_MAX),
             trace: Trace::default(),
             passes: Vec::with_capacity(crate::frame::BATCH_MAX),
+            rulings: Vec::with_capacity(crate::frame::BATCH_MAX),
             ident: 0,
         }
     }
@@ -193,7 +196,7 @@ impl<'a> Env<'a> {
     }
 
     /// Adds what was tallied at the end of a node's turn to the counters.
-    fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.settle();
         let counters = self.counters;
         self.passed
@@ -234,6 +237,7 @@ pub(crate) struct Graph<'a> {
     pub(crate) env: Env<'a>,
     pub(crate) batch: &'a mut Batch,
     pub(crate) queues: &'a mut Queues,
+    pub(crate) hook: &'a mut dyn PacketHook,
 }
 
 /// Frames waiting at each node.
@@ -316,6 +320,8 @@ impl Graph<'_> {
                 self.each(node, ids, node::cnat_output::process);
             }
             NodeId::NpolInput => self.each(node, ids, node::npol_input::process),
+            NodeId::FunctionInput => node::function_input::process(self, ids),
+            NodeId::FunctionOutput => node::function_output::process(self, ids),
             NodeId::AbfInput => self.each(node, ids, node::abf_input::process),
             NodeId::Ip4Lookup => self.each(node, ids, node::ip4_lookup::process),
             NodeId::Ip6Lookup => self.each(node, ids, node::ip6_lookup::process),

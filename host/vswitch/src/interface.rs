@@ -153,6 +153,9 @@ pub struct InterfaceInfo {
     pub cnat: bool,
     /// IPv4 and IPv6 packets are put together before other features see them.
     pub reassembly: [bool; 2],
+    /// Packet functions on input and output.
+    pub function_in: Option<u32>,
+    pub function_out: Option<u32>,
     /// IPv4 before IPv6, input before output.
     pub urpf: Vec<UrpfInfo>,
     /// What it matches, when it is a sub-interface.
@@ -207,6 +210,8 @@ pub struct Interface {
     pub(crate) nd_proxy: Arc<[Ipv6Addr]>,
     /// By family: input and output.
     pub(crate) urpf: [[Option<Urpf>; 2]; 2],
+    pub(crate) function_in: Option<u32>,
+    pub(crate) function_out: Option<u32>,
     pub(crate) has_subs: bool,
     /// Tags of routed packets, when this is a sub-interface that can route.
     pub(crate) tags: Option<Tags>,

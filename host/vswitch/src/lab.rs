@@ -11,6 +11,7 @@ use packet::ipv4::{self, Ipv4};
 use packet::ipv6::{self, Ipv6};
 use packet::{FlowKey, MacAddr, icmp, icmpv6, proto, udp};
 
+use crate::function::{NoFunctions, PacketHook};
 use crate::interface::DeviceSpec;
 use crate::neighbor::NeighborFlags;
 use crate::reassembly::{Outcome, Reassembler};
@@ -26,6 +27,7 @@ pub(crate) struct Lab {
     pub(crate) reassembled: Vec<Outcome>,
     /// How far apart frames are.
     pub(crate) step: u64,
+    pub(crate) hook: Box<dyn PacketHook>,
 }
 
 /// A frame that left: where, its bytes, and the work left to the device.
@@ -43,6 +45,7 @@ impl Lab {
             reassembler: Reassembler::default(),
             reassembled: Vec::new(),
             step: 1_000_000_000,
+            hook: Box::new(NoFunctions),
         }
     }
 
@@ -119,7 +122,8 @@ impl Lab {
 
     /// Runs the batch, whose tails are all in `rest`, and does with its frames what a thread does.
     fn run(&mut self, tables: &Tables, rest: &[u8]) -> Vec<Sent> {
-        self.worker.run(tables, &mut self.batch, self.now);
+        self.worker
+            .run_with(tables, &mut self.batch, self.now, &mut *self.hook);
         let mut sent = Vec::new();
         for (on, ids) in self.batch.tx_lists() {
             for id in ids {

@@ -24,6 +24,7 @@ mod feature;
 pub mod fib;
 mod fragment;
 pub mod frame;
+pub mod function;
 pub mod graph;
 pub mod id;
 pub mod interface;

@@ -10,6 +10,7 @@ use crate::bridge::{Bridge, MacEntry};
 use crate::cnat::tables::CnatTables;
 use crate::dpo::{Adjacency, LoadBalance};
 use crate::fib::Fib;
+use crate::function::Function;
 use crate::id::{Family, SwIfIndex};
 use crate::interface::Interface;
 use crate::npol::NpolTables;
@@ -32,6 +33,7 @@ pub struct Tables {
     pub(crate) macs: PMap<(u32, MacAddr), MacEntry>,
     /// What bridges answer ARP for: bridge and address.
     pub(crate) bridge_neighbors: PMap<(u32, IpAddr), MacAddr>,
+    pub(crate) functions: PVec<Function>,
     pub(crate) acls: PVec<Arc<Acl>>,
     pub(crate) acl_tracking: AclTracking,
     pub(crate) npol: NpolTables,
@@ -66,6 +68,7 @@ impl Tables {
             ("bridges", self.bridges.iter().count()),
             ("macs", self.macs.len()),
             ("acls", self.acls.iter().count()),
+            ("functions", self.functions.iter().count()),
             ("vxlans", self.vxlans.iter().count()),
             ("vxlan keys", self.vxlan_of.len()),
             ("vxlan ports", self.vxlan_ports.len()),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::batch::Batch;
 use crate::counters::{IfCounter, WorkerCounters};
 use crate::event::Event;
+use crate::function::{NoFunctions, PacketHook};
 use crate::graph::{Env, Graph, NodeId, Queues, State};
 use crate::id::{Nanos, SwIfIndex};
 use crate::offload::Offload;
@@ -32,6 +33,17 @@ impl Worker {
     /// Takes all received frames of `batch` through the graph to completion and leaves the transmit
     /// lists in it. Call [`Batch::clear`] after transmitting.
     pub fn run(&mut self, tables: &Tables, batch: &mut Batch, now: Nanos) {
+        self.run_with(tables, batch, now, &mut NoFunctions);
+    }
+
+    /// The same for a worker that has packet functions.
+    pub fn run_with(
+        &mut self,
+        tables: &Tables,
+        batch: &mut Batch,
+        now: Nanos,
+        hook: &mut dyn PacketHook,
+    ) {
         self.state.start_run();
         for run in batch.rx_runs() {
             let (packets, bytes) = (run.packets, run.bytes);
@@ -50,6 +62,7 @@ impl Worker {
             env,
             batch,
             queues: &mut self.queues,
+            hook,
         }
         .run();
     }
@@ -78,6 +91,7 @@ impl Worker {
             env,
             batch,
             queues: &mut self.queues,
+            hook: &mut NoFunctions,
         }
         .run();
     }

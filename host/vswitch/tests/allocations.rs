@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use packet::{MacAddr, ethernet, ipv4, ipv6, proto, srh, udp};
 use vswitch::acl::{AclAction, AclRule, PortRange};
 use vswitch::cnat::{Balance, Endpoint, Path, TranslationSpec};
+use vswitch::function::{HookFault, Job, PacketHook, Ruling, Side};
 use vswitch::interface::DeviceSpec;
 use vswitch::interface::UrpfSpec;
 use vswitch::neighbor::NeighborFlags;
@@ -338,6 +339,40 @@ fn served(dp: &mut Dataplane, right: SwIfIndex) -> SwIfIndex {
     served
 }
 
+/// Rules on half of the packets, changes the others.
+struct Busy;
+
+impl PacketHook for Busy {
+    fn process(&mut self, _: u32, job: &mut Job<'_>, _: Nanos) -> Result<(), HookFault> {
+        for at in 0..job.len() {
+            let packet = job.packet(at).unwrap();
+            let mut head = [0; 178];
+            let len = packet.head.len();
+            head[..len].copy_from_slice(packet.head);
+            let (link, tail) = (packet.link, packet.tail);
+            if at % 2 == 0 {
+                job.rule(at, Ruling::Pass);
+            } else {
+                job.change(at, &link, &head[..len], tail);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An interface with a packet function on both sides.
+fn called(dp: &mut Dataplane) -> SwIfIndex {
+    let called = device(dp, "called");
+    dp.add_del_address(called, true, "10.0.11.1/24".parse().unwrap())
+        .unwrap();
+    let function = dp.function_add_replace("busy", false).unwrap();
+    for side in [Side::Input, Side::Output] {
+        dp.function_interface_set(called, side, Some(function))
+            .unwrap();
+    }
+    called
+}
+
 /// Alone in this binary: another test's allocations would be counted too.
 #[test]
 #[expect(clippy::too_many_lines, reason = "one story, told in order")]
@@ -370,8 +405,16 @@ fn a_warm_worker_allocates_nothing() {
     dp.set_l2_xconnect(pod, tunnel, true).unwrap();
     let narrow = narrow(&mut dp, peer);
     let served = served(&mut dp, right);
-    let [left_mac, guarded_mac, listed_mac, trunk_mac, served_mac] =
-        [left, guarded, listed, narrow.trunk, served].map(|on| dp.interface(on).unwrap().mac);
+    let called = called(&mut dp);
+    let [
+        left_mac,
+        guarded_mac,
+        listed_mac,
+        trunk_mac,
+        served_mac,
+        called_mac,
+    ] = [left, guarded, listed, narrow.trunk, served, called]
+        .map(|on| dp.interface(on).unwrap().mac);
     let by_segments = segment_routing(&mut dp, left, right);
     let cases = [
         (wire_a, wire_b, frame(MacAddr([2; 6]), [10, 0, 1, 2])),
@@ -398,6 +441,7 @@ fn a_warm_worker_allocates_nothing() {
         // New flows to a service, and new flows that are not translated.
         (served, right, frame(served_mac, [10, 96, 0, 1])),
         (served, right, frame(served_mac, [10, 0, 1, 2])),
+        (called, right, frame(called_mac, [10, 0, 1, 2])),
     ];
     let tables = dp.publish();
     let (mut worker, mut batch) = (dp.new_worker(), Batch::new());
@@ -411,10 +455,11 @@ fn a_warm_worker_allocates_nothing() {
                 before = ALLOCATIONS.load(Ordering::Relaxed);
             }
             receive(&mut batch, rx, &mut bytes, round);
-            worker.run(
+            worker.run_with(
                 &tables,
                 &mut batch,
                 Nanos(1_000_000_000 * (round as u64 + 1)),
+                &mut Busy,
             );
             *count = batch
                 .tx_lists()

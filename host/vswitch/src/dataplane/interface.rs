@@ -374,6 +374,8 @@ impl Dataplane {
             acl_out: info.acl_out.as_slice().into(),
             abf4,
             abf6,
+            function_in: info.function_in,
+            function_out: info.function_out,
             has_subs: self.has_subs(index),
             tags: info.sub.and_then(|sub| sub.tags()),
             tag_rewrite: Self::tag_rewrite_of(&info.tag_rewrite, info.sub.as_ref()),
@@ -401,12 +403,14 @@ impl Dataplane {
             .with(InputFeature::Acl, !info.acl_in.is_empty())
             .with(InputFeature::Cnat, info.cnat || self.cnat.is_everywhere())
             .with(InputFeature::Npol, self.has_policies(info))
+            .with(InputFeature::Function, info.function_in.is_some())
     }
 
     /// What both families do on output.
     fn output_features(&self, info: &InterfaceInfo) -> Features<OutputFeature> {
         Features::new()
             .with(OutputFeature::Npol, self.has_policies(info))
+            .with(OutputFeature::Function, info.function_out.is_some())
             .with(OutputFeature::Cnat, info.cnat)
     }
 
@@ -442,6 +446,8 @@ pub(super) fn blank(name: String, dev_type: &'static str, kind: InterfaceKind) -
         proxy_arp: false,
         cnat: false,
         reassembly: [false; 2],
+        function_in: None,
+        function_out: None,
         urpf: Vec::new(),
         sub: None,
         tag_rewrite: RewriteSpec::default(),

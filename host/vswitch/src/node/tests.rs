@@ -7,6 +7,7 @@ mod bridge;
 mod chaos;
 mod cnat;
 mod fragments;
+mod function;
 mod ipip;
 mod neighbors;
 mod policy;
