@@ -14,11 +14,12 @@ mod ipip;
 mod l2;
 mod neighbor;
 mod npol;
+pub(crate) mod pcap;
 mod reassembly;
 mod sr;
 mod subif;
 mod system;
-mod trace;
+pub(crate) mod trace;
 mod urpf;
 mod vxlan;
 
@@ -58,6 +59,7 @@ pub fn router() -> Router<Engine> {
     npol::register(&mut api);
     cnat::register(&mut api);
     sr::register(&mut api);
+    pcap::register(&mut api);
     trace::register(&mut api);
     api.router
 }

@@ -1,8 +1,13 @@
-//! The debug CLI behind `cli_inband`: what an operator asks a dataplane, answered as text.
+//! The debug CLI behind `cli_inband`: what an operator asks a dataplane, answered as text in the shape of VPP's.
 
+mod filter;
+mod pcap;
 mod show;
 mod sr;
 
+use vswitch::trace::TraceSpec;
+
+use crate::api::trace::{inputs, node_index};
 use crate::engine::Engine;
 use crate::worker::mailbox::TraceCommand;
 
@@ -13,44 +18,82 @@ const TRACE_MAX: u32 = 10_000;
 pub fn run(engine: &mut Engine, line: &str) -> String {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words.as_slice() {
-        ["show", what @ ..] => show::run(engine, what),
-        ["trace", "add", node, count] => trace(engine, node, count),
-        ["trace", "add", ..] => "usage: trace add <input node|interface> <count>\n".to_owned(),
-        ["sr", words @ ..] => sr::run(engine, words),
-        ["set", "sr", "encaps", words @ ..] => sr::set(engine, words),
-        ["clear", "sr", "localsid-counters"] => {
-            engine.dataplane.sr_clear_localsid_counters();
-            String::new()
+        ["show" | "sh", what @ ..] => show::run(engine, what),
+        ["trace", "add", node, count, filter @ ..] => trace(engine, node, count, filter),
+        ["trace", "add", ..] => {
+            "usage: trace add <input node|interface> <count> [filter]\n".to_owned()
         }
-        ["clear", "trace"] => {
-            engine.trace(&TraceCommand::Stop);
-            engine.trace(&TraceCommand::Clear);
-            String::new()
-        }
-        ["clear", "interfaces"] => {
-            let all: Vec<_> = engine
-                .dataplane
-                .interfaces()
-                .map(|info| info.sw_if_index)
-                .collect();
-            for sw_if_index in all {
-                engine.dataplane.clear_counters(sw_if_index);
-            }
-            String::new()
-        }
-        _ => format!("unknown input `{line}`\nhint: {}\n", show::USAGE),
+        ["pcap", "trace", what @ ..] => pcap::run(engine, what),
+        ["classify", "filter", what @ ..] => filter::run(engine, what),
+        ["sr", what @ ..] => sr::run(engine, what),
+        ["set", "sr", "encaps", what @ ..] => sr::set(engine, what),
+        ["clear", what @ ..] => clear(engine, what),
+        [] => String::new(),
+        _ => unknown(&words, 0),
     }
 }
 
-/// The name of an interface traces its packets; any other name, such as VPP's input nodes, traces all.
-fn trace(engine: &Engine, node: &str, count: &str) -> String {
+/// VPP names the commands that it understood, then what it did not.
+fn unknown(words: &[&str], understood: usize) -> String {
+    let (known, rest) = words.split_at(understood.min(words.len()));
+    let known = known.join(" ");
+    let colon = if known.is_empty() { "" } else { ": " };
+    format!("{known}{colon}unknown input `{}'\n", rest.join(" "))
+}
+
+fn clear(engine: &mut Engine, what: &[&str]) -> String {
+    let dataplane = &mut engine.dataplane;
+    match what {
+        ["trace"] => {
+            engine.trace(&TraceCommand::Stop);
+            engine.trace(&TraceCommand::Clear);
+        }
+        ["interfaces" | "interface" | "int"] => {
+            let all: Vec<_> = dataplane.interfaces().map(|i| i.sw_if_index).collect();
+            all.into_iter().for_each(|on| dataplane.clear_counters(on));
+        }
+        ["errors" | "error"] | ["node", "counters"] => {
+            let workers = dataplane.worker_counters().iter();
+            workers.for_each(|counters| counters.clear_errors());
+        }
+        ["sr", "localsid-counters"] => dataplane.sr_clear_localsid_counters(),
+        ["runtime" | "run"] => {
+            let workers = dataplane.worker_counters().iter();
+            workers.for_each(|counters| counters.clear_nodes());
+        }
+        _ => return unknown(&[&["clear"], what].concat(), 1),
+    }
+    String::new()
+}
+
+/// The name of an interface traces its packets, that of an input node those of its devices.
+fn trace(engine: &Engine, node: &str, count: &str, filter: &[&str]) -> String {
     let Ok(count) = count.parse::<u32>() else {
         return format!("`{count}` is not a number of packets\n");
     };
-    let only = engine.dataplane.interface_by_name(node);
-    engine.trace(&TraceCommand::Start {
+    let of_node = |index| inputs(engine, index).ok();
+    let only = match engine.dataplane.interface_by_name(node) {
+        Some(on) => vec![on],
+        None => match node_index(node).and_then(of_node) {
+            Some(only) => only,
+            None => return format!("trace add: unknown node or interface `{node}'\n"),
+        },
+    };
+    engine.trace(&TraceCommand::Start(TraceSpec {
         max: count.min(TRACE_MAX),
         only,
-    });
+        filter: engine.packet_filter.filter(|_| filter == ["filter"]),
+    }));
     String::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_understood_is_named_as_vpp_does() {
+        assert_eq!(unknown(&["foo", "bar"], 0), "unknown input `foo bar'\n");
+        assert_eq!(unknown(&["show", "foo"], 1), "show: unknown input `foo'\n");
+    }
 }

@@ -22,11 +22,13 @@ use tokio::sync::mpsc::Receiver;
 use vpp_api::ApiError;
 use vswitch::dataplane::flows::FlowLimits;
 use vswitch::interface::{DeviceSpec, LinkMode};
+use vswitch::trace::{NodeFilter, PacketFilter};
 use vswitch::{Dataplane, MacAddr, Nanos, SwIfIndex};
 
 use crate::clock::Clock;
 use crate::device::inlet::{Inlet, RxMode};
 use crate::device::port::Port;
+use crate::pcap::{Capture, CaptureError, CaptureSpec, Running};
 use crate::worker::Worker;
 use crate::worker::mailbox::{Command, Mailbox, Notice, Post, TraceCommand};
 use crate::worker::view::{Ports, View};
@@ -75,6 +77,13 @@ pub struct Engine {
     /// Of queues to come.
     pub default_rx_mode: RxMode,
     post: Post,
+    /// Which traced packets are shown.
+    pub trace_filter: Option<NodeFilter>,
+    /// Which packets are traced by commands that say "filter".
+    pub packet_filter: Option<PacketFilter>,
+    /// Which packets are captured by commands that say "filter".
+    pub pcap_filter: Option<PacketFilter>,
+    capture: Option<Running>,
 }
 
 #[derive(Debug)]
@@ -137,6 +146,10 @@ impl Engine {
             rx_modes: BTreeMap::new(),
             default_rx_mode: RxMode::default(),
             post,
+            trace_filter: None,
+            packet_filter: None,
+            pcap_filter: None,
+            capture: None,
         };
         Ok((engine, notices))
     }
@@ -197,6 +210,8 @@ impl Engine {
 
     /// Stops the workers. Persistent taps stay for the next life.
     pub fn stop(&mut self) {
+        // Complete the file; that there is none is no failure.
+        let _ = self.capture_stop();
         for worker in &self.workers {
             worker.mailbox.put(Command::Stop);
         }
@@ -322,12 +337,67 @@ impl Engine {
     pub fn traced(&self) -> Vec<Vec<String>> {
         let ask = |worker: &WorkerHandle| {
             let (reply, answer) = sync_channel(1);
-            worker
-                .mailbox
-                .put(Command::Trace(TraceCommand::Show { reply }));
+            worker.mailbox.put(Command::Trace(TraceCommand::Show {
+                filter: self.trace_filter,
+                reply,
+            }));
             answer.recv_timeout(WORKER_ANSWER_MAX).unwrap_or_default()
         };
         self.workers.iter().map(ask).collect()
+    }
+
+    /// Starts a capture; with one under way it is refused, as in VPP.
+    pub fn capture_start(&mut self, spec: CaptureSpec) -> Result<(), ApiError> {
+        if self.capture.is_some() {
+            return Err(ApiError::InvalidValue);
+        }
+        let running = Running::start(spec).map_err(|error| {
+            tracing::warn!(%error, "capture cannot be started");
+            match error {
+                CaptureError::Name(_) => ApiError::IllegalName,
+                CaptureError::Create { .. } => ApiError::SyscallError1,
+            }
+        })?;
+        self.spread(Some(&running.capture));
+        self.capture = Some(running);
+        Ok(())
+    }
+
+    /// Ends the capture and completes its file; gives the file and how many packets it has.
+    pub fn capture_stop(&mut self) -> Result<(PathBuf, u32), ApiError> {
+        let running = self.capture.take().ok_or(ApiError::ValueExist)?;
+        if !self.spread(None) {
+            // A worker that still holds it keeps the writer waiting; the main thread must not.
+            return Err(ApiError::SyscallError2);
+        }
+        running.finish().map_err(|error| {
+            tracing::warn!(%error, "capture could not be written");
+            ApiError::SyscallError2
+        })
+    }
+
+    /// The capture under way.
+    pub const fn capture(&self) -> Option<&Running> {
+        self.capture.as_ref()
+    }
+
+    /// Gives all workers a capture, or takes it from them, and waits until they have it.
+    fn spread(&self, capture: Option<&Arc<Capture>>) -> bool {
+        let ask = |worker: &WorkerHandle| {
+            let (done, answer) = sync_channel(1);
+            let capture = capture.map(Arc::clone);
+            worker.mailbox.put(Command::Capture { capture, done });
+            answer
+        };
+        let answers: Vec<_> = self.workers.iter().map(ask).collect();
+        let mut all = true;
+        for answer in answers {
+            if answer.recv_timeout(WORKER_ANSWER_MAX).is_err() {
+                tracing::error!("a worker does not take or leave a capture");
+                all = false;
+            }
+        }
+        all
     }
 
     fn tell(&self, worker: usize, command: Command) {

@@ -10,5 +10,6 @@ pub mod clock;
 pub mod daemon;
 pub mod device;
 pub mod engine;
+pub mod pcap;
 pub mod stats;
 pub mod worker;

@@ -1,8 +1,12 @@
 //! What the statistics segment holds, read from the engine under VPP's names.
 
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use vpp_api::stats::{Combined, Image, ImageError};
 use vswitch::SwIfIndex;
-use vswitch::counters::InterfaceCounters;
+use vswitch::counters::{InterfaceCounters, NodeCounter, WorkerCounters};
+use vswitch::graph::{DropReason, NODES, NodeId};
 
 use crate::engine::Engine;
 
@@ -11,6 +15,7 @@ pub const SEGMENT_BYTES: u64 = 32 << 20;
 
 type Packets = fn(&InterfaceCounters) -> vswitch::counters::Combined;
 type Number = fn(&InterfaceCounters) -> u64;
+type OfNode = fn(NodeCounter) -> u64;
 
 const COMBINED: [(&str, Packets); 2] = [
     ("rx", |counters| counters.rx),
@@ -23,6 +28,23 @@ const SIMPLE: [(&str, Number); 5] = [
     ("ip4", |counters| counters.ip4),
     ("ip6", |counters| counters.ip6),
 ];
+/// Counters of VPP's that never move here: MPLS is not there, a queue that runs empty or full is the device's to count,
+/// punted packets are answered in the graph. Clients look them up by name.
+const SIMPLE_ZERO: [&str; 4] = ["rx-no-buf", "rx-miss", "punt", "mpls"];
+/// The same for those that VPP counts only after `collect_detailed_interface_stats`.
+const COMBINED_ZERO: [&str; 6] = [
+    "rx-unicast",
+    "rx-multicast",
+    "rx-broadcast",
+    "tx-unicast",
+    "tx-multicast",
+    "tx-broadcast",
+];
+
+const NODE_COUNTERS: [(&str, OfNode); 2] = [
+    ("calls", |node| node.calls),
+    ("vectors", |node| node.vectors),
+];
 
 /// Reads everything that is published.
 ///
@@ -34,19 +56,19 @@ pub fn collect(engine: &Engine) -> Result<Image, ImageError> {
     nodes(engine, &mut image)?;
     interfaces(engine, &mut image)?;
     services(engine, &mut image)?;
-    for error in engine.dataplane.error_counters() {
-        image.simple(
-            &format!("/err/{}/{}", error.node, error.reason),
-            &[vec![error.count]],
-        )?;
-    }
+    errors(engine, &mut image)?;
     Ok(image)
 }
 
 fn system(engine: &Engine, image: &mut Image) -> Result<(), ImageError> {
     let now = std::time::Duration::from_nanos(engine.now().0);
     let (panics, lost) = engine.mishaps();
+    let boot = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .saturating_sub(now);
     image.scalar("/sys/heartbeat", now.as_secs())?;
+    image.scalar("/sys/boottime", boot.as_secs())?;
     // Times are published as the bits of a floating-point number of seconds.
     image.scalar("/sys/last_update", now.as_secs_f64().to_bits())?;
     image.scalar("/sys/num_worker_threads", engine.worker_count() as u64)?;
@@ -63,18 +85,55 @@ fn nodes(engine: &Engine, image: &mut Image) -> Result<(), ImageError> {
         "/sys/vector_rate",
         vectors.checked_div(calls).unwrap_or_default(),
     )?;
-    image.names(
-        "/sys/node/names",
-        &nodes.iter().map(|node| Some(node.name)).collect::<Vec<_>>(),
-    )?;
-    image.simple(
-        "/sys/node/calls",
-        &[nodes.iter().map(|node| node.calls).collect()],
-    )?;
-    image.simple(
-        "/sys/node/vectors",
-        &[nodes.iter().map(|node| node.vectors).collect()],
-    )
+    let names: Vec<_> = nodes.iter().map(|node| Some(node.name)).collect();
+    image.names("/sys/node/names", &names)?;
+    let workers = engine.dataplane.worker_counters();
+    let table = |read: fn(NodeCounter) -> u64| {
+        let row = |w: &Arc<WorkerCounters>| NodeId::ALL.iter().map(|n| read(w.node(*n))).collect();
+        let mut rows = vec![vec![0; NODES]];
+        rows.extend(workers.iter().map(row));
+        rows
+    };
+    for (what, read) in NODE_COUNTERS {
+        image.simple(&format!("/sys/node/{what}"), &table(read))?;
+    }
+    for (what, _) in NODE_COUNTERS {
+        for (at, node) in nodes.iter().enumerate() {
+            let path = format!("/nodes/{}/{what}", node.name);
+            image.symlink(&path, &format!("/sys/node/{what}"), narrow(at))?;
+        }
+    }
+    // Per worker, as vectors per call in whole numbers.
+    let mut rates = vec![vec![0]];
+    rates.extend(workers.iter().map(|worker| {
+        let all = NodeId::ALL.iter().map(|node| worker.node(*node));
+        let (calls, vectors) = all.fold((0, 0), |(c, v), n| (c + n.calls, v + n.vectors));
+        vec![vectors.checked_div(calls).unwrap_or_default()]
+    }));
+    image.simple("/sys/vector_rate_per_worker", &rates)
+}
+
+/// Drops by node and reason: one table, and a name for each column that ever counted.
+fn errors(engine: &Engine, image: &mut Image) -> Result<(), ImageError> {
+    let workers = engine.dataplane.worker_counters();
+    let pairs = NodeId::ALL
+        .iter()
+        .flat_map(|node| DropReason::ALL.iter().map(move |reason| (*node, *reason)));
+    let counted: Vec<_> = pairs
+        .filter(|(node, reason)| workers.iter().any(|w| w.error(*node, *reason) > 0))
+        .collect();
+    let mut rows = vec![vec![0; counted.len()]];
+    rows.extend(workers.iter().map(|worker| {
+        let each = counted
+            .iter()
+            .map(|(node, reason)| worker.error(*node, *reason));
+        each.collect()
+    }));
+    image.simple("/node/errors", &rows)?;
+    for (at, (node, reason)) in counted.iter().enumerate() {
+        image.symlink(&format!("/err/{node}/{reason}"), "/node/errors", narrow(at))?;
+    }
+    Ok(())
 }
 
 /// Flows that chose a back-end, by translation; VPP, too, counts the first packet of each flow only.
@@ -123,10 +182,20 @@ fn interfaces(engine: &Engine, image: &mut Image) -> Result<(), ImageError> {
             .collect();
         image.simple(&format!("/if/{what}"), &table)?;
     }
+    let zero = vec![vec![0; names.len()]; rows.len()];
+    for what in SIMPLE_ZERO {
+        image.simple(&format!("/if/{what}"), &zero)?;
+    }
+    let zero = vec![vec![Combined::default(); names.len()]; rows.len()];
+    for what in COMBINED_ZERO {
+        image.combined(&format!("/if/{what}"), &zero)?;
+    }
     let columns = COMBINED
         .iter()
         .map(|(what, _)| what)
-        .chain(SIMPLE.iter().map(|(what, _)| what));
+        .chain(SIMPLE.iter().map(|(what, _)| what))
+        .chain(&SIMPLE_ZERO)
+        .chain(&COMBINED_ZERO);
     for what in columns {
         for (at, name) in names.iter().enumerate() {
             let Some(name) = name else { continue };

@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::device::inlet::{Inlet, InletError, RxMode, Source};
 use crate::device::pool::TailPool;
 use crate::device::port::Scratch;
+use crate::pcap::Capture;
 use forward::Forward;
 use mailbox::{Command, Mailbox, Notice, Post, TraceCommand};
 use view::View;
@@ -58,6 +59,7 @@ pub struct Worker {
     pool: TailPool,
     scratch: Scratch,
     reassembler: Reassembler,
+    capture: Option<Arc<Capture>>,
     idle_turns: u32,
     busy_turns: u32,
     stopped: bool,
@@ -91,6 +93,7 @@ impl Worker {
             pool: TailPool::default(),
             scratch: Scratch::default(),
             reassembler: Reassembler::default(),
+            capture: None,
             idle_turns: 0,
             busy_turns: 0,
             stopped: false,
@@ -241,11 +244,14 @@ impl Worker {
                 view: self.view.load(),
                 now: self.clock.now(),
                 post: &self.post,
+                capture: self.capture.as_deref(),
             };
-            forward.run(match &inlet.source {
+            let ring = match &inlet.source {
                 Source::Memif(queue) => Some(&**queue),
                 Source::Tap(_) | Source::AfPacket(_) => None,
-            });
+            };
+            forward.capture_received(ring);
+            forward.run(ring);
             forward.batch.clear();
             inlet.release();
             forward.run_whole();
@@ -326,12 +332,23 @@ impl Worker {
                     inlet.mode = mode;
                 }
             }
-            Command::Graph(graph) => self.graph = *graph,
-            Command::Trace(TraceCommand::Start { max, only }) => self.graph.trace_start(max, only),
+            Command::Graph(graph) => {
+                self.graph = *graph;
+                let capture = self.capture.as_ref();
+                self.graph.note_drops(capture.is_some_and(|c| c.spec.drop));
+            }
+            Command::Trace(TraceCommand::Start(spec)) => self.graph.trace_start(spec),
             Command::Trace(TraceCommand::Stop) => self.graph.trace_stop(),
             Command::Trace(TraceCommand::Clear) => self.graph.trace_clear(),
-            Command::Trace(TraceCommand::Show { reply }) => {
-                reply.send(self.graph.trace().packets().collect()).ok();
+            Command::Trace(TraceCommand::Show { filter, reply }) => {
+                let packets = self.graph.trace().packets_through(filter);
+                reply.send(packets.collect()).ok();
+            }
+            Command::Capture { capture, done } => {
+                self.graph
+                    .note_drops(capture.as_ref().is_some_and(|c| c.spec.drop));
+                self.capture = capture;
+                done.send(()).ok();
             }
             Command::Stop => self.stopped = true,
         }
@@ -349,6 +366,7 @@ impl Worker {
             view: self.view.load(),
             now: self.clock.now(),
             post: &self.post,
+            capture: None,
         };
         for neighbor in neighbors {
             forward.ask(*neighbor);

@@ -147,7 +147,8 @@ impl Batch {
         &self.rx_runs
     }
 
-    pub(crate) fn received_ids(&self) -> &[FrameId] {
+    /// The received frames, as they were pushed.
+    pub fn received_ids(&self) -> &[FrameId] {
         &self.received
     }
 

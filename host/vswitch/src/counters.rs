@@ -311,6 +311,20 @@ impl WorkerCounters {
         self.localsids.clear(index);
     }
 
+    /// Sets the drop counters to zero (an update in flight may survive).
+    pub fn clear_errors(&self) {
+        for counter in self.errors.iter().flatten() {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Sets the counters of all nodes to zero (an update in flight may survive).
+    pub fn clear_nodes(&self) {
+        for counter in self.calls.iter().chain(&self.vectors) {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+
     /// Count of one `(node, reason)` pair.
     pub fn error(&self, node: NodeId, reason: DropReason) -> u64 {
         self.errors

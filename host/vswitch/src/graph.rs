@@ -53,6 +53,8 @@ pub(crate) struct State {
     pub(crate) rulings: Vec<Ruling>,
     /// Last identification given to a packet that is cut; 0 = none yet.
     ident: u32,
+    /// Frames dropped in this batch, while somebody captures them.
+    pub(crate) dropped: Option<Vec<(FrameId, NodeId, DropReason)>>,
 }
 
 impl State {
@@ -64,6 +66,7 @@ impl State {
             passes: Vec::with_capacity(crate::frame::BATCH_MAX),
             rulings: Vec::with_capacity(crate::frame::BATCH_MAX),
             ident: 0,
+            dropped: None,
         }
     }
 
@@ -393,6 +396,9 @@ impl Graph<'_> {
             Some(Next::Drop(reason)) => {
                 let counters = self.env.counters;
                 counters.add_drop(node, reason, ids.len() as u64);
+                if let Some(dropped) = &mut self.env.state.dropped {
+                    dropped.extend(ids.iter().map(|id| (*id, node, reason)));
+                }
                 for id in ids {
                     counters.add(self.batch.frame(*id).rx, IfCounter::Drops, 1);
                 }

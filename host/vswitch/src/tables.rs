@@ -12,7 +12,7 @@ use crate::dpo::{Adjacency, LoadBalance};
 use crate::fib::Fib;
 use crate::function::Function;
 use crate::id::{Family, SwIfIndex};
-use crate::interface::Interface;
+use crate::interface::{Interface, LinkMode};
 use crate::npol::NpolTables;
 use crate::persist::{PMap, PVec};
 use crate::reassembly::{Limits, Reassembly};
@@ -87,6 +87,11 @@ impl Tables {
     /// Limits of reassembly.
     pub fn reassembly(&self, family: Family) -> &Limits {
         self.reassembly.limits(family)
+    }
+
+    /// Whether packets of an interface have no link header.
+    pub fn is_bare(&self, on: SwIfIndex) -> bool {
+        self.interface(on).is_some_and(|i| i.mode == LinkMode::Ip)
     }
 
     pub(crate) fn interface(&self, index: SwIfIndex) -> Option<&Interface> {

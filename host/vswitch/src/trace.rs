@@ -10,6 +10,10 @@ use crate::frame::Frame;
 use crate::graph::{Next, NodeId};
 use crate::id::{Nanos, SwIfIndex};
 
+mod filter;
+
+pub use filter::PacketFilter;
+
 const SNAPSHOT: usize = 96;
 /// Records kept; later ones of a trace are dropped.
 const RECORDS_MAX: usize = 20_000;
@@ -30,19 +34,36 @@ struct Record {
     bytes: [u8; SNAPSHOT],
 }
 
+/// Which packets to trace.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TraceSpec {
+    /// How many.
+    pub max: u32,
+    /// Received on one of these; on any when empty.
+    pub only: Vec<SwIfIndex>,
+    pub filter: Option<PacketFilter>,
+}
+
+/// Which traced packets to show: those that went through a node, or those that did not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeFilter {
+    pub node: NodeId,
+    pub is_include: bool,
+}
+
 /// The trace of a worker.
 #[derive(Debug, Default)]
 pub struct Trace {
     left: u32,
-    only: Option<SwIfIndex>,
+    spec: TraceSpec,
     packets: u32,
     records: Vec<Record>,
 }
 
 impl Trace {
-    pub(crate) fn start(&mut self, max: u32, only: Option<SwIfIndex>) {
-        self.left = max;
-        self.only = only;
+    pub(crate) fn start(&mut self, spec: TraceSpec) {
+        self.left = spec.max;
+        self.spec = spec;
         self.records.reserve_exact(RECORDS_MAX - self.records.len());
     }
 
@@ -62,8 +83,12 @@ impl Trace {
     }
 
     /// Gives a packet its number when it is to be traced, 0 otherwise.
-    pub(crate) fn admit(&mut self, rx: SwIfIndex) -> u32 {
-        if self.left == 0 || self.only.is_some_and(|only| only != rx) {
+    pub(crate) fn admit(&mut self, frame: &Frame) -> u32 {
+        let TraceSpec { only, filter, .. } = &self.spec;
+        if self.left == 0
+            || !(only.is_empty() || only.contains(&frame.rx))
+            || filter.is_some_and(|filter| !filter.matches(frame.head()))
+        {
             return 0;
         }
         self.left -= 1;
@@ -98,7 +123,18 @@ impl Trace {
 
     /// Renders each traced packet, in the order of arrival.
     pub fn packets(&self) -> impl Iterator<Item = String> {
-        (1..=self.packets).map(|packet| {
+        self.packets_through(None)
+    }
+
+    /// The same for the packets that a filter leaves.
+    pub fn packets_through(&self, filter: Option<NodeFilter>) -> impl Iterator<Item = String> {
+        let is_left = move |packet: &u32| {
+            filter.is_none_or(|filter| {
+                let mut visits = self.records.iter().filter(|r| r.packet == *packet);
+                visits.any(|r| r.node == filter.node) == filter.is_include
+            })
+        };
+        (1..=self.packets).filter(is_left).map(|packet| {
             self.records
                 .iter()
                 .filter(|r| r.packet == packet)
@@ -193,3 +229,6 @@ fn format_ip(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     }
     writeln!(f)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,15 +3,15 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, FrameId};
 use crate::counters::{IfCounter, WorkerCounters};
 use crate::event::Event;
 use crate::function::{NoFunctions, PacketHook};
-use crate::graph::{Env, Graph, NodeId, Queues, State};
+use crate::graph::{DropReason, Env, Graph, NodeId, Queues, State};
 use crate::id::{Nanos, SwIfIndex};
 use crate::offload::Offload;
 use crate::tables::Tables;
-use crate::trace::Trace;
+use crate::trace::{Trace, TraceSpec};
 
 /// Runs batches through the graph. Made by [`crate::Dataplane::new_worker`].
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Worker {
         }
         if self.state.trace.is_on() {
             for frame in batch.received_mut() {
-                frame.meta.trace = self.state.trace.admit(frame.rx);
+                frame.meta.trace = self.state.trace.admit(frame);
             }
         }
         self.queues
@@ -101,9 +101,9 @@ impl Worker {
         self.state.events.drain(..).for_each(take);
     }
 
-    /// Traces the next `max` packets received (on `only`, when given), on top of what is held.
-    pub fn trace_start(&mut self, max: u32, only: Option<SwIfIndex>) {
-        self.state.trace.start(max, only);
+    /// Traces the next packets that the `spec` names, on top of what is held.
+    pub fn trace_start(&mut self, spec: TraceSpec) {
+        self.state.trace.start(spec);
     }
 
     /// Stops tracing and keeps what is held.
@@ -119,6 +119,18 @@ impl Worker {
     /// What was traced.
     pub fn trace(&self) -> &Trace {
         &self.state.trace
+    }
+
+    /// Notes dropped frames from now on, or no more; see [`Worker::drain_drops`].
+    pub fn note_drops(&mut self, on: bool) {
+        self.state.dropped = on.then(|| Vec::with_capacity(crate::frame::BATCH_MAX));
+    }
+
+    /// Takes the frames dropped since the last call, with where and why; they are in the batch until it is cleared.
+    pub fn drain_drops(&mut self, take: impl FnMut((FrameId, NodeId, DropReason))) {
+        if let Some(dropped) = &mut self.state.dropped {
+            dropped.drain(..).for_each(take);
+        }
     }
 
     /// The counters of this worker.

@@ -32,12 +32,9 @@ pub(super) fn register(api: &mut Api) {
         })
     })
     .on::<ShowThreads, _>(|engine, _| Ok(threads(engine)))
-    .on::<GetNodeIndex, _>(|engine, request| {
-        let nodes = engine.dataplane.node_counters();
-        let position = nodes.iter().position(|node| request.node_name == node.name);
-        let node_index = position
-            .and_then(|at| u32::try_from(at).ok())
-            .ok_or(ApiError::NoSuchNode)?;
+    .on::<GetNodeIndex, _>(|_, request| {
+        let name = request.node_name.as_str();
+        let node_index = super::trace::node_index(name).ok_or(ApiError::NoSuchNode)?;
         Ok(GetNodeIndexReply {
             node_index,
             ..Default::default()

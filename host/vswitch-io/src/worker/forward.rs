@@ -11,6 +11,7 @@ use super::mailbox::{Notice, Post};
 use super::view::View;
 use crate::device::pool::TailPool;
 use crate::device::port::{Scratch, Tails};
+use crate::pcap::{Capture, TailsView};
 
 /// Times that packets put together may turn out to carry fragments, before the rest is dropped.
 const WHOLE_TURNS_MAX: usize = 4;
@@ -26,12 +27,14 @@ pub(super) struct Forward<'a> {
     pub(super) view: &'a View,
     pub(super) now: Nanos,
     pub(super) post: &'a Post,
+    pub(super) capture: Option<&'a Capture>,
 }
 
 impl Forward<'_> {
     /// Runs the batch; `ring` is where its tails are, when they are not in the pool.
     pub(super) fn run(&mut self, ring: Option<&RxQueue>) {
         self.graph.run(&self.view.tables, self.batch, self.now);
+        self.capture_done(ring);
         self.transmit(ring);
     }
 
@@ -71,6 +74,46 @@ impl Forward<'_> {
         let post = self.post;
         self.graph
             .drain_events(|event| post.send(Notice::Learned(event)));
+    }
+
+    /// Copies what was received, before anything happens to it.
+    pub(super) fn capture_received(&self, ring: Option<&RxQueue>) {
+        let Some(capture) = self.capture.filter(|c| c.spec.rx) else {
+            return;
+        };
+        let tails = TailsView {
+            pool: self.pool,
+            ring,
+        };
+        for id in self.batch.received_ids() {
+            let frame = self.batch.frame(*id);
+            capture.take(frame.rx, frame, self.view.tables.is_bare(frame.rx), &tails);
+        }
+    }
+
+    /// Copies what leaves and what was dropped.
+    fn capture_done(&mut self, ring: Option<&RxQueue>) {
+        let Some(capture) = self.capture else { return };
+        let tails = TailsView {
+            pool: self.pool,
+            ring,
+        };
+        let batch = &*self.batch;
+        let tables = &self.view.tables;
+        self.graph.drain_drops(|(id, node, why)| {
+            let frame = batch.frame(id);
+            let is_bare = tables.is_bare(frame.rx);
+            capture.take_dropped(frame, (node, why), is_bare, &tails);
+        });
+        if !capture.spec.tx {
+            return;
+        }
+        let leaving = batch.tx_lists().filter(|(to, _)| *to != SwIfIndex::LOCAL0);
+        for (to, ids) in leaving {
+            for id in ids {
+                capture.take(to, batch.frame(*id), tables.is_bare(to), &tails);
+            }
+        }
     }
 
     /// Receives the packets that were put together, once the batch of their last fragments is done.

@@ -10,9 +10,11 @@ use std::sync::mpsc::SyncSender;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
+use vswitch::trace::{NodeFilter, TraceSpec};
 use vswitch::{Event, SwIfIndex};
 
 use crate::device::inlet::{Inlet, RxMode};
+use crate::pcap::Capture;
 
 /// Notices waiting for the main thread; a worker drops what does not fit, since all of it is learned again.
 pub const NOTICES_MAX: usize = 4096;
@@ -53,6 +55,13 @@ pub enum Command {
     Graph(Box<vswitch::Worker>),
     /// Packet tracing.
     Trace(TraceCommand),
+    /// Capture packets, or no more; `done` is told when the capture before is not used any longer.
+    Capture {
+        /// The capture.
+        capture: Option<Arc<Capture>>,
+        /// Told at the end.
+        done: SyncSender<()>,
+    },
     /// End the thread.
     Stop,
 }
@@ -61,18 +70,15 @@ pub enum Command {
 #[derive(Clone, Debug)]
 pub enum TraceCommand {
     /// Trace the next packets.
-    Start {
-        /// How many.
-        max: u32,
-        /// Of which interface; any when absent.
-        only: Option<SwIfIndex>,
-    },
+    Start(TraceSpec),
     /// Trace no more packets.
     Stop,
     /// Forget traced packets.
     Clear,
     /// Show traced packets.
     Show {
+        /// Which of them.
+        filter: Option<NodeFilter>,
         /// Where to.
         reply: SyncSender<Vec<String>>,
     },
@@ -196,10 +202,14 @@ mod tests {
         let mailbox = Mailbox::new().unwrap();
         assert!(mailbox.take().is_none());
         for max in 1..=3 {
-            mailbox.put(Command::Trace(TraceCommand::Start { max, only: None }));
+            mailbox.put(Command::Trace(TraceCommand::Start(TraceSpec {
+                max,
+                ..TraceSpec::default()
+            })));
         }
         for expected in 1..=3 {
-            let Some(Command::Trace(TraceCommand::Start { max, .. })) = mailbox.take() else {
+            let Some(Command::Trace(TraceCommand::Start(TraceSpec { max, .. }))) = mailbox.take()
+            else {
                 panic!("no order {expected}");
             };
             assert_eq!(max, expected);

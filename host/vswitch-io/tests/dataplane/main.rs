@@ -7,6 +7,7 @@ mod devices;
 mod interop;
 mod lab;
 mod memif;
+mod observe;
 mod pods;
 mod policy;
 mod restart;

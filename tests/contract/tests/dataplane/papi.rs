@@ -1,19 +1,97 @@
 //! VPP's own Python client.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use crate::target::Target;
+use vpp_api_client::stats::{StatsSegment, Value};
 
-#[tokio::test]
-async fn the_python_client_of_vpp_drives_it() {
+use crate::target::{PATIENCE, Target};
+
+/// A Python with VPP's client; a loud line when there is none.
+fn python() -> Option<String> {
     let python = std::env::var("WEFT_PYTHON").unwrap_or_else(|_| "python3".into());
     let probe = Command::new(&python)
         .args(["-c", "import vpp_papi"])
         .output();
-    if !probe.is_ok_and(|output| output.status.success()) {
-        eprintln!("SKIPPED: `{python}` cannot import vpp_papi (pip install vpp_papi==2.4.2)");
-        return;
+    if probe.is_ok_and(|output| output.status.success()) {
+        return Some(python);
     }
+    eprintln!("SKIPPED: `{python}` cannot import vpp_papi (pip install vpp_papi==2.4.2)");
+    None
+}
+
+/// The statistics as VPP's own client reads them are those that ours reads.
+#[tokio::test]
+async fn the_python_client_of_vpp_reads_the_statistics() {
+    let Some(python) = python() else { return };
+    let target = Target::vswitch().await;
+    let index = target.loopback().await;
+    let name = target.interface(index).await.interface_name;
+    let socket = target.dir.path().join("stats.sock");
+    let segment = StatsSegment::connect(&socket, PATIENCE).await.unwrap();
+    let is_there = |read: &std::collections::BTreeMap<String, Value>| {
+        format!("{:?}", read.get("/if/names")).contains(name.as_str())
+    };
+    let deadline = Instant::now() + PATIENCE;
+    let ours = loop {
+        let read = segment.read(|_| true).await.unwrap();
+        if is_there(&read) {
+            break read;
+        }
+        assert!(Instant::now() < deadline, "{name} is not published");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let mut command = Command::new(python);
+    command
+        .args(["-c", STATS])
+        .arg(&socket)
+        .arg(name.as_str())
+        .arg(index.0.to_string());
+    let output = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let theirs = String::from_utf8_lossy(&output.stdout).into_owned();
+    let theirs: std::collections::BTreeSet<_> = theirs.lines().collect();
+    let ours: std::collections::BTreeSet<_> = ours.keys().map(String::as_str).collect();
+    assert_eq!(theirs, ours, "names in the directory");
+}
+
+const STATS: &str = r#"
+import sys
+from vpp_papi.vpp_stats import VPPStats
+socket, name, index = sys.argv[1], sys.argv[2], int(sys.argv[3])
+stats = VPPStats(socket)
+stats.connect()
+assert stats.version == 2, stats.version
+assert name in stats["/if/names"], stats["/if/names"]
+workers = stats["/sys/num_worker_threads"]
+for column in ["rx", "tx", "rx-unicast", "rx-multicast", "rx-broadcast", "tx-unicast", "tx-multicast", "tx-broadcast"]:
+    table = stats["/if/" + column]
+    assert len(table) == workers + 1, (column, table)
+    assert table[:, index].sum_packets() == 0, (column, table)
+    assert stats["/interfaces/%s/%s" % (name, column)].sum_packets() == 0
+for column in ["drops", "rx-error", "tx-error", "ip4", "ip6", "rx-no-buf", "rx-miss", "punt", "mpls"]:
+    assert stats["/if/" + column][:, index].sum() == 0, column
+    assert stats["/interfaces/%s/%s" % (name, column)].sum() == 0
+nodes = stats["/sys/node/names"]
+assert nodes[0] == "ethernet-input" and "ip4-lookup" in nodes, nodes
+for column in ["calls", "vectors"]:
+    table = stats["/sys/node/" + column]
+    assert len(table) == workers + 1 and all(len(row) == len(nodes) for row in table), table
+    assert stats["/nodes/ip4-lookup/" + column].sum() == 0
+assert len(stats["/node/errors"]) == workers + 1
+assert stats.set_errors() == {}
+assert stats["/sys/boottime"] > 1600000000
+names = stats.ls(".*")
+stats.disconnect()
+print("\n".join(names))
+"#;
+
+#[tokio::test]
+async fn the_python_client_of_vpp_drives_it() {
+    let Some(python) = python() else { return };
     let target = Target::vswitch().await;
     let folder = tempfile::tempdir().unwrap();
     for module in vpp_api::MODULES {

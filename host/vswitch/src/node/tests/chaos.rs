@@ -73,7 +73,10 @@ fn everything() -> (Lab, Vec<SwIfIndex>) {
         .unwrap();
     lab.dp.ip6_enable_disable(tun, true).unwrap();
     segment_routing(&mut lab, [a, b, d]);
-    lab.worker.trace_start(u32::MAX, None);
+    lab.worker.trace_start(crate::trace::TraceSpec {
+        max: u32::MAX,
+        ..Default::default()
+    });
     (lab, vec![a, b, c, d, e, tun])
 }
 

@@ -583,7 +583,11 @@ fn a_new_interface_with_a_used_index_inherits_nothing() {
 fn trace_tells_the_way_of_a_packet() {
     let (mut lab, a, b) = two_subnets();
     lab.neighbor(b, "10.0.1.9", host(2));
-    lab.worker.trace_start(1, Some(a));
+    lab.worker.trace_start(crate::trace::TraceSpec {
+        max: 1,
+        only: vec![a],
+        filter: None,
+    });
     let frame = eth(own_mac(a), host(1), &udp("10.0.0.9", "10.0.1.9", (1, 2), 4));
     lab.send(a, &frame);
     lab.send(a, &frame);
