@@ -29,18 +29,6 @@ fn first_report(lab: &Lab, pod: &str) -> Value {
     )
 }
 
-/// Packets that a CNF has received on each of its links.
-fn received(lab: &Lab, cnf: &str) -> [u64; 2] {
-    let output = succeed(lab.weft(&["cnf", "stats", "--pod", cnf]));
-    let stats: Value = serde_json::from_str(&output).unwrap();
-    let count = |name: &str| {
-        let ports = stats["ports"].as_array().unwrap();
-        let port = ports.iter().find(|p| p["name"] == name).unwrap();
-        port["rxPackets"].as_u64().unwrap()
-    };
-    ["left", "right"].map(count)
-}
-
 /// Every other pod is on a node that had no source of the chain before, which costs that node an end.
 #[test]
 fn the_first_packet_of_a_new_source_takes_the_chain() {
@@ -49,13 +37,13 @@ fn the_first_packet_of_a_new_source_takes_the_chain() {
     };
     let server = lab.address("quickstart/server");
     for round in 1..=ROUNDS {
-        let before = ["quickstart/firewall", "quickstart/limiter"].map(|cnf| received(&lab, cnf));
+        let before = ["quickstart/firewall", "quickstart/limiter"].map(|cnf| lab.received(cnf));
         let name = format!("late-{round}");
         let manifest = sender("quickstart", &name, 1 + round % 2, &server, 443);
         succeed(lab.apply(&manifest));
         let report = first_report(&lab, &format!("quickstart/{name}"));
         assert_eq!(report["lost"], 0, "round {round}: {report:#}");
-        let after = ["quickstart/firewall", "quickstart/limiter"].map(|cnf| received(&lab, cnf));
+        let after = ["quickstart/firewall", "quickstart/limiter"].map(|cnf| lab.received(cnf));
         for (before, after) in before.iter().zip(&after) {
             let passed = [after[0] - before[0], after[1] - before[1]];
             assert_eq!(passed, [1, 1], "round {round}: question and answer");

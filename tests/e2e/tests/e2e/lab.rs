@@ -174,6 +174,18 @@ impl Lab {
         report(self.start_traffic(pod, to, port, 300, count))
     }
 
+    /// Packets that a CNF has received on its links `left` and `right`.
+    pub(crate) fn received(&self, cnf: &str) -> [u64; 2] {
+        let output = succeed(self.weft(&["cnf", "stats", "--pod", cnf]));
+        let stats: Value = serde_json::from_str(&output).unwrap();
+        let count = |name: &str| {
+            let ports = stats["ports"].as_array().unwrap();
+            let port = ports.iter().find(|p| p["name"] == name).unwrap();
+            port["rxPackets"].as_u64().unwrap()
+        };
+        ["left", "right"].map(count)
+    }
+
     pub(crate) fn log(&self, process: &str) -> String {
         let output = self.weft(&["lab", "logs", process]);
         String::from_utf8_lossy(&output.stdout).into_owned()

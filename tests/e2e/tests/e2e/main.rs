@@ -11,3 +11,4 @@ mod lab;
 mod leftovers;
 mod rootless;
 mod runtime_containerd;
+mod steering;
