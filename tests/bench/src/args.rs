@@ -60,7 +60,7 @@ impl Run {
     /// What `--quick` leaves of it.
     pub(crate) fn quick(self) -> Self {
         Self {
-            rounds: self.rounds.min(2),
+            rounds: self.rounds.min(3),
             seconds: self.seconds.min(0.5),
             attachments: self.attachments.min(20),
             ..self

@@ -77,6 +77,7 @@ impl Engine {
 pub(crate) struct Dataplane {
     api: Client,
     runtime: Runtime,
+    is_vpp: bool,
     pub(crate) dir: TempDir,
     // Dropped last: the client's end of the socket goes first.
     process: Daemon,
@@ -154,9 +155,14 @@ impl Dataplane {
         Ok(Self {
             api,
             runtime,
+            is_vpp: matches!(engine, Engine::Vpp(_)),
             dir,
             process,
         })
+    }
+
+    pub(crate) const fn is_vpp(&self) -> bool {
+        self.is_vpp
     }
 
     pub(crate) fn memif_socket(&self) -> PathBuf {
@@ -370,12 +376,17 @@ impl Dataplane {
 }
 
 fn through(prefix: Prefix, on: InterfaceIndex, side: &Side) -> IpRouteAddDel {
+    let (proto, host): (_, IpAddr) = if prefix.address.is_ipv6() {
+        (FibPathNhProto::Ip6, side.host6().into())
+    } else {
+        (FibPathNhProto::Ip4, side.host4().into())
+    };
     let path = FibPath {
         sw_if_index: on.0,
         weight: 1,
-        proto: FibPathNhProto::Ip4,
+        proto,
         nh: FibPathNh {
-            address: AddressUnion::from(IpAddr::from(side.host4())),
+            address: AddressUnion::from(host),
             ..FibPathNh::default()
         },
         ..FibPath::default()
@@ -391,15 +402,16 @@ fn through(prefix: Prefix, on: InterfaceIndex, side: &Side) -> IpRouteAddDel {
     }
 }
 
-/// VPP's configuration: one worker on the given core, no hardware.
+/// VPP's configuration: one worker on the given core, no hardware, and room for a million routes.
 fn startup(dir: &Path, socket: &Path, core: usize) -> anyhow::Result<PathBuf> {
     let main = usize::from(core == 0);
     let path = dir.join("startup.conf");
     let (dir, socket) = (dir.display(), socket.display());
     let text = format!(
-        "unix {{ nodaemon runtime-dir {dir} }}\nsocksvr {{ socket-name {socket} }}\n\
+        "unix {{ nodaemon runtime-dir {dir} cli-listen {dir}/cli.sock }}\nsocksvr {{ socket-name {socket} }}\n\
          cpu {{ main-core {main} corelist-workers {core} }}\nplugins {{ plugin dpdk_plugin.so {{ disable }} }}\n\
-         memory {{ main-heap-page-size default }}\n"
+         memory {{ main-heap-size 3G main-heap-page-size default }}\n\
+         statseg {{ socket-name {dir}/stats.sock size 512M }}\n"
     );
     std::fs::write(&path, text).with_context(|| format!("write `{}`", path.display()))?;
     Ok(path)

@@ -10,6 +10,12 @@ const IP6: usize = 40;
 const UDP: usize = 8;
 const VXLAN: usize = 8;
 const FRAME_MAX: usize = 2048;
+/// IP protocol numbers of what is inside.
+const UDP_IN: u8 = 17;
+const IP4_IN: u8 = 4;
+const IP6_IN: u8 = 41;
+/// Ports of what hosts send each other.
+const FORTH: (u16, u16) = (1024, 9);
 /// The mix of sizes that routers are measured with: 7, 4 and 1 of 12 frames.
 const IMIX: [usize; 12] = [64, 594, 64, 594, 64, 1500, 64, 594, 64, 594, 64, 64];
 /// VXLAN network identifier of the tunnel of the case.
@@ -26,6 +32,13 @@ pub(crate) const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
 pub(crate) const SERVICE_PORT: u16 = 9;
 const CLIENT_PORT: u16 = 1024;
 
+/// Hosts behind a far segment router, with their networks.
+pub(crate) const SEGMENTED4: Ipv4Addr = Ipv4Addr::new(10, 9, 0, 2);
+pub(crate) const SEGMENTED6: Ipv6Addr = Ipv6Addr::new(0xfd00, 9, 0, 0, 0, 0, 0, 2);
+/// Segment of the dataplane, which decapsulates, and of the far router.
+pub(crate) const SID: Ipv6Addr = Ipv6Addr::new(0xfcff, 1, 0, 0, 0, 0, 0, 1);
+pub(crate) const FAR_SID: Ipv6Addr = Ipv6Addr::new(0xfcff, 2, 0, 0, 0, 0, 0, 1);
+
 /// Which frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Traffic {
@@ -37,6 +50,10 @@ pub(crate) enum Traffic {
     Tunnel,
     /// UDP from clients behind the left host to a service, and answers of its back-end, the right host
     Service,
+    /// UDP over IPv4 to a steered network from the left, the same in IPv6 with a segment as destination from the right
+    Segment4,
+    /// The same with IPv6 inside
+    Segment6,
 }
 
 impl Traffic {
@@ -46,6 +63,38 @@ impl Traffic {
             Self::Ip6 => "ip6",
             Self::Tunnel => "tunnel",
             Self::Service => "service",
+            Self::Segment4 => "segment4",
+            Self::Segment6 => "segment6",
+        }
+    }
+}
+
+impl Traffic {
+    /// A frame of one side; `size` is that of the innermost.
+    fn frame(self, size: usize, side: &Side) -> Vec<u8> {
+        let is_left = side.subnet == Side::LEFT.subnet;
+        match self {
+            Self::Ip4 => frame4(size, side),
+            Self::Ip6 => frame6(size, side),
+            Self::Tunnel if is_left => frame4(size, side),
+            Self::Tunnel => tunnelled(size, side),
+            Self::Service if is_left => {
+                datagram4(size, side, (CLIENTS, SERVICE), (CLIENT_PORT, SERVICE_PORT))
+            }
+            Self::Service => {
+                let ends = (side.host4(), CLIENTS);
+                datagram4(size, side, ends, (SERVICE_PORT, CLIENT_PORT))
+            }
+            Self::Segment4 if is_left => datagram4(size, side, (side.host4(), SEGMENTED4), FORTH),
+            Self::Segment4 => {
+                let ends = (SEGMENTED4, Side::LEFT.host4());
+                segmented(&datagram4(size, side, ends, FORTH), IP4_IN, side)
+            }
+            Self::Segment6 if is_left => datagram6(size, side, (side.host6(), SEGMENTED6)),
+            Self::Segment6 => {
+                let ends = (SEGMENTED6, Side::LEFT.host6());
+                segmented(&datagram6(size, side, ends), IP6_IN, side)
+            }
         }
     }
 }
@@ -152,19 +201,7 @@ impl Generator {
         };
         let frames: Vec<_> = sizes
             .iter()
-            .map(|size| match traffic {
-                Traffic::Ip4 => frame4(*size, side),
-                Traffic::Ip6 => frame6(*size, side),
-                Traffic::Tunnel if side.subnet == Side::LEFT.subnet => frame4(*size, side),
-                Traffic::Tunnel => tunnelled(*size, side),
-                Traffic::Service if side.subnet == Side::LEFT.subnet => {
-                    datagram4(*size, side, (CLIENTS, SERVICE), (CLIENT_PORT, SERVICE_PORT))
-                }
-                Traffic::Service => {
-                    let ends = (side.host4(), CLIENTS);
-                    datagram4(*size, side, ends, (SERVICE_PORT, CLIENT_PORT))
-                }
-            })
+            .map(|size| traffic.frame(*size, side))
             .collect();
         let is_left = side.subnet == Side::LEFT.subnet;
         let is_service = traffic == Traffic::Service;
@@ -235,7 +272,7 @@ impl Spread {
 /// A UDP frame from the host of one side to that of the other, through the gateway.
 pub(crate) fn frame4(size: usize, side: &Side) -> Vec<u8> {
     let far = Ipv4Addr::new(10, side.far_subnet, 0, 2);
-    datagram4(size, side, (side.host4(), far), (1024, 9))
+    datagram4(size, side, (side.host4(), far), FORTH)
 }
 
 fn datagram4(
@@ -253,15 +290,30 @@ fn datagram4(
 }
 
 fn frame6(size: usize, side: &Side) -> Vec<u8> {
-    let size = size.clamp(ETHERNET + IP6 + UDP, FRAME_MAX);
     let far = Ipv6Addr::new(0xfd00, u16::from(side.far_subnet), 0, 0, 0, 0, 0, 2);
-    let payload = udp(1024, 9, size - ETHERNET - IP6);
+    datagram6(size, side, (side.host6(), far))
+}
+
+fn datagram6(size: usize, side: &Side, ends: (Ipv6Addr, Ipv6Addr)) -> Vec<u8> {
+    let size = size.clamp(ETHERNET + IP6 + UDP, FRAME_MAX);
+    let (src_port, dst_port) = FORTH;
+    let payload = udp(src_port, dst_port, size - ETHERNET - IP6);
+    ip6(&payload, UDP_IN, side, ends)
+}
+
+/// The packet of a frame behind an IPv6 header that goes to the segment of the dataplane.
+fn segmented(inner: &[u8], protocol: u8, side: &Side) -> Vec<u8> {
+    let packet = inner.get(ETHERNET..).unwrap_or(&[]);
+    ip6(packet, protocol, side, (side.host6(), SID))
+}
+
+fn ip6(payload: &[u8], protocol: u8, side: &Side, (src, dst): (Ipv6Addr, Ipv6Addr)) -> Vec<u8> {
     let mut frame = link(side.gateway_mac, side.host_mac, [0x86, 0xdd]);
     frame.extend([0x60, 0, 0, 0]);
     frame.extend(length(payload.len()));
-    frame.extend([17, 64]);
-    frame.extend(side.host6().octets());
-    frame.extend(far.octets());
+    frame.extend([protocol, 64]);
+    frame.extend(src.octets());
+    frame.extend(dst.octets());
     frame.extend(payload);
     frame
 }
@@ -341,6 +393,12 @@ mod tests {
             assert_eq!(usize::from(total), size - 14);
             assert_eq!(frame6(size, &Side::LEFT).len(), size);
             assert_eq!(tunnelled(size, &Side::RIGHT).len(), size + 50);
+            for traffic in [Traffic::Segment4, Traffic::Segment6] {
+                assert_eq!(traffic.frame(size, &Side::LEFT).len(), size);
+                let outer = traffic.frame(size, &Side::RIGHT);
+                assert_eq!(outer.len(), size + IP6);
+                assert_eq!(outer[38..54], SID.octets());
+            }
         }
     }
 

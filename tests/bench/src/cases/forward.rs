@@ -5,6 +5,7 @@ mod cross_connect;
 mod ip4;
 mod ip6;
 mod npol;
+mod srv6;
 mod vxlan;
 
 use std::cell::RefCell;
@@ -50,6 +51,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     let mut all = vec![cross_connect::SCENARIO];
     all.extend(ip4::SCENARIOS);
     all.extend([ip6::SCENARIO, vxlan::SCENARIO]);
+    all.extend(srv6::SCENARIOS);
     all.extend([npol::SCENARIO, cnat::SCENARIO]);
     all
 }
@@ -60,7 +62,8 @@ pub(super) fn run(setting: &Setting) -> CaseReport {
         method: vec![
             "The dataplane, with one worker, on core 1; on core 0 one process that sends on both memifs and counts what comes out of both (headers read in place). The dataplane is the memif server.".into(),
             "Sum of both directions, of frames that arrived. IMIX is 7 : 4 : 1 of 64, 594 and 1500 B. Routes are /24 networks, half of them behind each side; every frame goes to one of them at random, after one to each.".into(),
-            "VXLAN: encapsulation one way, decapsulation the other; sizes are those of the inner frames.".into(),
+            "VXLAN and SRv6: encapsulation one way, decapsulation the other; sizes are those of the inner frames. SRv6 has one segment, so no routing header.".into(),
+            "npol: VPP asks its policies from cnat's nodes, so there cnat is on, too.".into(),
             "The kernel has no memif: it is the peer of the case `tcp`.".into(),
         ],
         ..CaseReport::default()

@@ -22,7 +22,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     sizes: SMALL,
     traffic: Traffic::Service,
     networks: FLOWS,
-    rounds_max: 2,
+    rounds_max: 3,
     configure,
     plain: None,
 };

@@ -21,7 +21,7 @@ pub(super) const SCENARIOS: [Scenario; 3] = [
         sizes: SMALL,
         traffic: Traffic::Ip4,
         networks: 10_000,
-        rounds_max: 3,
+        rounds_max: usize::MAX,
         configure: |dataplane, memifs| {
             dataplane.route(memifs)?;
             dataplane.networks(memifs, 10_000)
@@ -34,7 +34,7 @@ pub(super) const SCENARIOS: [Scenario; 3] = [
         sizes: SMALL,
         traffic: Traffic::Ip4,
         networks: 1_000_000,
-        rounds_max: 1,
+        rounds_max: 3,
         configure: |dataplane, memifs| {
             dataplane.route(memifs)?;
             dataplane.networks(memifs, 1_000_000)

@@ -1,5 +1,6 @@
 //! IPv4 with network policies on both interfaces: a flow that 100 rules were asked about when it began.
 
+use vpp_api::cnat::FeatureCnatEnableDisable;
 use vpp_api::interface_types::InterfaceIndex;
 use vpp_api::npol::{
     NpolConfigurePolicies, NpolEntryData, NpolEntrySetId, NpolEntryType, NpolIpsetAddDelMembers,
@@ -65,6 +66,12 @@ fn configure(dataplane: &Dataplane, memifs: [InterfaceIndex; 2]) -> anyhow::Resu
             policy_ids: vec![policy_id, policy_id],
             ..NpolConfigurePolicies::default()
         })?;
+        if dataplane.is_vpp() {
+            dataplane.ask(&FeatureCnatEnableDisable {
+                sw_if_index: memif,
+                enable_disable: true,
+            })?;
+        }
     }
     Ok(())
 }
