@@ -63,7 +63,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         total_len,
         ident: 0,
         fragment_word: 0,
-        ttl: 64,
+        ttl: 255,
         protocol: proto::ICMP,
         src,
         dst,

@@ -63,7 +63,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         flow_label: 0,
         payload_len,
         next_header: proto::ICMPV6,
-        hop_limit: 64,
+        hop_limit: 255,
         src,
         dst,
     };

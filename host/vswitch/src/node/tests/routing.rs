@@ -257,9 +257,9 @@ fn packets_that_cannot_go_on_are_answered_with_icmp() {
             false,
         )
         .unwrap();
-    let back4 = "a: 02:00:00:00:00:01 > 02:aa:00:00:00:01 10.0.0.1 > 10.0.0.9 ttl 64 icmp";
+    let back4 = "a: 02:00:00:00:00:01 > 02:aa:00:00:00:01 10.0.0.1 > 10.0.0.9 ttl 255 icmp";
     let back6 =
-        "a: 02:00:00:00:00:01 > 02:aa:00:00:00:01 2001:db8:a::1 > 2001:db8:a::9 ttl 64 icmp6";
+        "a: 02:00:00:00:00:01 > 02:aa:00:00:00:01 2001:db8:a::1 > 2001:db8:a::9 ttl 255 icmp6";
     let cases = [
         (
             ip("10.0.0.9", "10.0.1.9", proto::TCP, 1, &[0; 40]),
