@@ -17,3 +17,5 @@ mod sr;
 mod subif;
 mod system;
 mod target;
+mod traffic;
+mod wire;
