@@ -84,6 +84,11 @@ impl Tables {
         .into_iter()
     }
 
+    /// UDP ports that tunnels listen on.
+    pub fn vxlan_ports(&self) -> &[u16] {
+        &self.vxlan_ports
+    }
+
     /// Limits of reassembly.
     pub fn reassembly(&self, family: Family) -> &Limits {
         self.reassembly.limits(family)

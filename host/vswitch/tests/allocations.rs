@@ -24,12 +24,13 @@ use vswitch::npol::{
     Criterion, Entry, InterfacePolicies, IpSetKind, Member, Policy, PolicyDefault, RuleAction,
     RuleSpec,
 };
+use vswitch::offload::{Datagrams, Run, Segment, Train, TrainRoom};
 use vswitch::route::RoutePath;
 use vswitch::sr::{
     Behavior, LocalsidSpec, PolicyChange, PolicyKind, PolicySpec, ProxyWay, Steered,
 };
 use vswitch::tunnel::{IpipFlags, IpipSpec, VxlanSpec};
-use vswitch::{BATCH_MAX, Batch, Dataplane, Family, Nanos, Offload, SwIfIndex, Tail};
+use vswitch::{BATCH_MAX, Batch, Dataplane, Family, Gso, Nanos, Offload, SwIfIndex, Tail, Tunnel};
 
 struct Counting;
 
@@ -377,6 +378,7 @@ fn called(dp: &mut Dataplane) -> SwIfIndex {
 #[test]
 #[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn a_warm_worker_allocates_nothing() {
+    cutting_and_joining_super_frames_allocates_nothing();
     let mut dp = Dataplane::new();
     let [wire_a, wire_b, left, right, pod] =
         ["wire-a", "wire-b", "left", "right", "pod"].map(|n| device(&mut dp, n));
@@ -475,4 +477,79 @@ fn a_warm_worker_allocates_nothing() {
             "{transmitted:?} from {rx}"
         );
     }
+}
+
+/// A TCP super-frame of `count` segments inside VXLAN, and its work.
+fn super_frame(count: u16) -> (Vec<u8>, Offload) {
+    const SIZE: u16 = 1000;
+    let mut out = vec![0; 50 + 54 + usize::from(count * SIZE)];
+    let len = u16::try_from(out.len()).unwrap();
+    for (at, protocol, l3_len) in [(0, proto::UDP, len - 14), (50, proto::TCP, len - 64)] {
+        ethernet::emit(
+            &mut out[at..],
+            MacAddr([2; 6]),
+            MacAddr([4; 6]),
+            ethernet::IPV4,
+        );
+        let header = ipv4::Header {
+            tos: 0,
+            total_len: l3_len,
+            ident: 0,
+            fragment_word: ipv4::FLAG_DF,
+            ttl: 64,
+            protocol,
+            src: [10, 0, 0, 9].into(),
+            dst: [10, 0, 0, 8].into(),
+        };
+        header.emit(&mut out[at + 14..]);
+    }
+    udp::emit(&mut out[34..], 1, 4789, len - 34, 0);
+    (out[42], out[96], out[97]) = (8, 5 << 4, 0x10);
+    let tunnel = Tunnel::V4 {
+        l3: 14,
+        inner_l3: 64,
+    };
+    let offload = Offload {
+        needs_csum: true,
+        csum_start: 84,
+        csum_offset: 16,
+        gso: Gso::Tcp4,
+        gso_size: SIZE,
+        hdr_len: 104,
+        tunnel,
+        ..Offload::default()
+    };
+    (out, offload)
+}
+
+/// Part of the one test here: tests that run beside each other would count for each other.
+fn cutting_and_joining_super_frames_allocates_nothing() {
+    let (frame, offload) = super_frame(40);
+    let (mut room, mut joined) = (TrainRoom::default(), 0);
+    let mut wire = vec![0; 65_536];
+    let before = ALLOCATIONS.load(Ordering::Relaxed);
+    let (head, tail) = frame.split_at(192);
+    let train = Train::of(head, tail, &offload).unwrap();
+    let given = train.each(&mut room, |offload, pieces| {
+        let mut len = 0;
+        for piece in pieces {
+            wire[len..len + piece.len()].copy_from_slice(piece);
+            len += piece.len();
+        }
+        let datagrams = Datagrams::of(&wire[..128], len, offload).unwrap();
+        let mut run: Option<Run<'_>> = None;
+        for number in 0..datagrams.count() {
+            let (_, range, _) = datagrams.datagram(number).unwrap();
+            let inner = &wire[range.start + 8..range.end];
+            let segment = Segment::of(inner, &[], &Offload::default()).unwrap();
+            match &mut run {
+                Some(run) => joined += usize::from(run.take(segment)),
+                None => run = Some(Run::new(segment)),
+            }
+        }
+        assert!(run.unwrap().whole().is_some());
+    });
+    let after = ALLOCATIONS.load(Ordering::Relaxed);
+    given.unwrap();
+    assert_eq!((after - before, joined), (0, 39));
 }

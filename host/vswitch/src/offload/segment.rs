@@ -9,13 +9,26 @@ use super::fragment::{FRONT, emit_pieces};
 use super::{Gso, Offload, OffloadError, Tunnel, complete_checksum, fill_udp6, put_u16};
 
 /// Where the headers of a frame lie; all offsets from its start.
-struct Layout {
-    outer_l3: Option<usize>,
-    l3: usize,
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) outer_l3: Option<usize>,
+    pub(super) l3: usize,
     is_v6: bool,
     l4: usize,
-    payload: usize,
+    pub(super) payload: usize,
     protocol: u8,
+}
+
+/// One of the segments that a frame is cut into.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cut {
+    pub(super) number: usize,
+    /// Bytes of payload in front of it.
+    pub(super) offset: usize,
+    pub(super) is_last: bool,
+    pub(super) payload_len: usize,
+    /// Running checksum of its payload.
+    pub(super) payload_sum: u32,
 }
 
 /// Emits every wire frame of `bytes`, with all lengths and checksums (inner and outer) complete.
@@ -71,14 +84,22 @@ pub fn segment(
             .ok_or(OffloadError::OutOfFrame)?;
         head.copy_from_slice(headers);
         body.copy_from_slice(chunk);
-        layout.finish(frame, number, number * size, number + 1 == count)?;
+        let cut = Cut {
+            number,
+            offset: number * size,
+            is_last: number + 1 == count,
+            payload_len: chunk.len(),
+            payload_sum: checksum::add(0, body),
+        };
+        layout.finish(head, cut)?;
+        layout.finish_outer(frame, number)?;
         emit(frame);
     }
     Ok(count)
 }
 
 /// Where the outermost IP header is.
-fn l3_of(bytes: &[u8], offload: &Offload) -> Result<usize, OffloadError> {
+pub(super) fn l3_of(bytes: &[u8], offload: &Offload) -> Result<usize, OffloadError> {
     if offload.ip_only {
         return Ok(0);
     }
@@ -90,7 +111,8 @@ fn l3_of(bytes: &[u8], offload: &Offload) -> Result<usize, OffloadError> {
 }
 
 impl Layout {
-    fn of(bytes: &[u8], offload: &Offload) -> Result<Self, OffloadError> {
+    /// Finds the headers of the frame that starts with `bytes`.
+    pub(super) fn of(bytes: &[u8], offload: &Offload) -> Result<Self, OffloadError> {
         let (outer_l3, l3) = match offload.tunnel {
             Tunnel::None => (None, l3_of(bytes, offload)?),
             Tunnel::V4 { l3, inner_l3 }
@@ -136,27 +158,22 @@ impl Layout {
         })
     }
 
-    fn finish(
-        &self,
-        frame: &mut [u8],
-        number: usize,
-        offset: usize,
-        last: bool,
-    ) -> Result<(), OffloadError> {
-        let l4 = frame.get_mut(self.l4..).ok_or(OffloadError::OutOfFrame)?;
+    /// Makes copied headers those of one segment: lengths, sequence, flags and checksum of the (inner) packet.
+    pub(super) fn finish(&self, headers: &mut [u8], cut: Cut) -> Result<(), OffloadError> {
+        let l4 = headers.get_mut(self.l4..).ok_or(OffloadError::OutOfFrame)?;
+        let l4_len = l4.len() + cut.payload_len;
         if self.protocol == proto::TCP {
             let view = tcp::Tcp::new_checked(l4).map_err(|_| OffloadError::OutOfFrame)?;
-            let seq = view.seq().wrapping_add(u32::try_from(offset).unwrap_or(0));
-            tcp::set_seq(l4, seq);
-            if !last {
+            let offset = u32::try_from(cut.offset).unwrap_or(0);
+            tcp::set_seq(l4, view.seq().wrapping_add(offset));
+            if !cut.is_last {
                 tcp::clear_flags(l4, tcp::FIN | tcp::PSH);
             }
-            if number > 0 {
+            if cut.number > 0 {
                 tcp::clear_flags(l4, tcp::CWR);
             }
         } else {
-            let len = u16_len(l4.len())?;
-            put_u16(l4, 4, len);
+            put_u16(l4, 4, u16_len(l4_len)?);
         }
         let field = if self.protocol == proto::TCP {
             tcp::CHECKSUM_OFFSET
@@ -164,18 +181,18 @@ impl Layout {
             udp::CHECKSUM_OFFSET
         };
         put_u16(l4, field, 0);
-        let sum = checksum::add(0, l4);
-        let l4_len = l4.len();
-        let ip = frame.get_mut(self.l3..).ok_or(OffloadError::OutOfFrame)?;
-        let pseudo = set_lengths(ip, self.is_v6, number, l4_len, self.protocol)?;
+        let sum = checksum::add(cut.payload_sum, l4);
+        let ip = headers.get_mut(self.l3..).ok_or(OffloadError::OutOfFrame)?;
+        let lengths = (ip.len() + cut.payload_len, l4_len);
+        let pseudo = set_lengths(ip, lengths, self.is_v6, cut.number, self.protocol)?;
         let check = match !checksum::fold(
             u32::from(checksum::fold(sum)) + u32::from(checksum::fold(pseudo)),
         ) {
             0 if self.protocol == proto::UDP => 0xffff,
             check => check,
         };
-        put_u16(frame.get_mut(self.l4..).unwrap_or(&mut []), field, check);
-        self.finish_outer(frame, number)
+        put_u16(headers.get_mut(self.l4..).unwrap_or(&mut []), field, check);
+        Ok(())
     }
 
     fn finish_outer(&self, frame: &mut [u8], number: usize) -> Result<(), OffloadError> {
@@ -183,16 +200,9 @@ impl Layout {
             return Ok(());
         };
         let ip = frame.get_mut(l3..).ok_or(OffloadError::OutOfFrame)?;
-        let is_v6 = ip.first().is_some_and(|b| b >> 4 == 6);
-        let (header, protocol) = if is_v6 {
-            let view = Ipv6::new_checked(ip).map_err(|_| OffloadError::WrongProtocol)?;
-            (ipv6::HEADER_LEN, view.next_header())
-        } else {
-            let view = Ipv4::new_checked(ip).map_err(|_| OffloadError::WrongProtocol)?;
-            (view.header_len(), view.protocol())
-        };
+        let (is_v6, header, protocol) = outer_header(ip)?;
         let datagram_len = ip.len().saturating_sub(header);
-        set_lengths(ip, is_v6, number, datagram_len, protocol)?;
+        set_lengths(ip, (ip.len(), datagram_len), is_v6, number, protocol)?;
         if protocol != proto::UDP {
             return Ok(());
         }
@@ -205,22 +215,33 @@ impl Layout {
     }
 }
 
-/// Sets the lengths of an IP header for the bytes there are, and gives the pseudo header's sum.
-fn set_lengths(
+/// Family, length and protocol of the header in front of a tunnel.
+pub(super) fn outer_header(ip: &[u8]) -> Result<(bool, usize, u8), OffloadError> {
+    if ip.first().is_some_and(|b| b >> 4 == 6) {
+        let view = Ipv6::new_checked(ip).map_err(|_| OffloadError::WrongProtocol)?;
+        return Ok((true, ipv6::HEADER_LEN, view.next_header()));
+    }
+    let view = Ipv4::new_checked(ip).map_err(|_| OffloadError::WrongProtocol)?;
+    Ok((false, view.header_len(), view.protocol()))
+}
+
+/// Sets the lengths of an IP header, whose packet has `ip_len` bytes and `l4_len` behind its headers, and gives the
+/// pseudo header's sum.
+pub(super) fn set_lengths(
     ip: &mut [u8],
+    (ip_len, l4_len): (usize, usize),
     is_v6: bool,
     number: usize,
-    l4_len: usize,
     protocol: u8,
 ) -> Result<u32, OffloadError> {
     if is_v6 {
-        ipv6::set_payload_len(ip, u16_len(ip.len().saturating_sub(ipv6::HEADER_LEN))?);
+        ipv6::set_payload_len(ip, u16_len(ip_len.saturating_sub(ipv6::HEADER_LEN))?);
         let view = Ipv6::new_checked(ip).map_err(|_| OffloadError::WrongProtocol)?;
         let len = u32::try_from(l4_len).map_err(|_| OffloadError::OutOfFrame)?;
         let dst = srh::final_destination(&view);
         return Ok(checksum::pseudo6(view.src(), dst, protocol, len));
     }
-    let total = u16_len(ip.len())?;
+    let total = u16_len(ip_len)?;
     let view = Ipv4::new_checked(ip).map_err(|_| OffloadError::WrongProtocol)?;
     let ident = view
         .ident()
@@ -231,6 +252,6 @@ fn set_lengths(
     Ok(pseudo)
 }
 
-fn u16_len(len: usize) -> Result<u16, OffloadError> {
+pub(super) fn u16_len(len: usize) -> Result<u16, OffloadError> {
     u16::try_from(len).map_err(|_| OffloadError::OutOfFrame)
 }

@@ -3,6 +3,8 @@
     reason = "numbers of a test are small"
 )]
 
+mod super_frames;
+
 use packet::ethernet::{self, Ethernet};
 use packet::ipv4::{self, Ipv4};
 use packet::ipv6::{self, Ipv6};
