@@ -8,6 +8,7 @@ pub mod inlet;
 pub mod link_monitor;
 pub mod netlink;
 pub mod netns;
+pub mod packets;
 pub mod pool;
 pub mod port;
 mod sys;

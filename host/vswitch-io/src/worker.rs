@@ -217,23 +217,25 @@ impl Worker {
 
     /// Runs one burst of one queue through the graph and out; returns the frames received.
     fn serve(&mut self, key: usize) -> usize {
-        let Some(inlet) = self.inlets.get_mut(key).and_then(Option::as_mut) else {
-            return 0;
-        };
-        let burst = match inlet.fill(&mut self.pool, &mut self.batch) {
-            Ok(burst) => burst,
-            Err(error) => {
-                self.batch.clear();
-                self.give_up(key, &error);
-                return 0;
+        let mut frames = 0;
+        loop {
+            let Some(inlet) = self.inlets.get_mut(key).and_then(Option::as_mut) else {
+                return frames;
+            };
+            let view = self.view.load();
+            let burst = match inlet.fill(&mut self.pool, &mut self.batch, &view.tables) {
+                Ok(burst) => burst,
+                Err(error) => {
+                    self.batch.clear();
+                    self.give_up(key, &error);
+                    return frames;
+                }
+            };
+            if burst.errors > 0 {
+                self.graph
+                    .counters()
+                    .add_rx_error(inlet.sw_if_index, burst.errors);
             }
-        };
-        if burst.errors > 0 {
-            self.graph
-                .counters()
-                .add_rx_error(inlet.sw_if_index, burst.errors);
-        }
-        if burst.frames > 0 {
             let mut forward = Forward {
                 index: self.index,
                 graph: &mut self.graph,
@@ -241,25 +243,31 @@ impl Worker {
                 pool: &mut self.pool,
                 scratch: &mut self.scratch,
                 reassembler: &mut self.reassembler,
-                view: self.view.load(),
+                view,
                 now: self.clock.now(),
                 post: &self.post,
                 capture: self.capture.as_deref(),
             };
-            let ring = match &inlet.source {
-                Source::Memif(queue) => Some(&**queue),
-                Source::Tap(_) | Source::AfPacket(_) => None,
-            };
-            forward.capture_received(ring);
-            forward.run(ring);
+            if burst.frames > 0 {
+                let ring = match &inlet.source {
+                    Source::Memif(queue) => Some(&**queue),
+                    Source::Tap(_) | Source::AfPacket(_) => None,
+                };
+                forward.capture_received(ring);
+                forward.run(ring);
+            }
             forward.batch.clear();
             inlet.release();
-            forward.run_whole();
-        } else {
-            self.batch.clear();
-            inlet.release();
+            frames += burst.frames;
+            if inlet.has_more() {
+                continue;
+            }
+            if frames > 0 {
+                // It uses the pool, which is free now.
+                forward.run_whole();
+            }
+            return frames;
         }
-        burst.frames
     }
 
     /// Stops using a queue and says so.

@@ -6,8 +6,11 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 
+use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use nix::sys::uio::writev;
 
 use super::netlink::{LinkChange, LinkInfo, RouteSocket};
 use super::sys;
@@ -17,6 +20,15 @@ const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
 const FANOUT_HASH: libc::c_int = 0;
 /// Kernel receive buffer per queue: a few milliseconds of a fast link.
 const RECEIVE_BUFFER_BYTES: libc::c_int = 8 << 20;
+/// Kernel send buffer per queue: what the queueing discipline or the card may hold.
+const SEND_BUFFER_BYTES: libc::c_int = 4 << 20;
+
+/// Nobody has tried whether the kernel takes UDP super-datagrams.
+const TRAINS_UNTRIED: u8 = 0;
+/// It took one.
+const TRAINS_TAKEN: u8 = 1;
+/// It refused the first: kernels before 6.2 do not know them.
+const TRAINS_REFUSED: u8 = 2;
 
 /// What to attach to.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +52,7 @@ pub struct AfPacket {
 #[derive(Debug)]
 pub struct AfPacketQueue {
     fd: OwnedFd,
+    trains: AtomicU8,
 }
 
 impl AfPacket {
@@ -92,13 +105,36 @@ impl AfPacketQueue {
             sys::packet_set_option(fd.as_fd(), libc::PACKET_QDISC_BYPASS, 1)?;
         }
         sys::set_receive_buffer(fd.as_fd(), RECEIVE_BUFFER_BYTES)?;
+        sys::set_send_buffer(fd.as_fd(), SEND_BUFFER_BYTES)?;
         sys::packet_bind(fd.as_fd(), ifindex)?;
         sys::packet_promiscuous(fd.as_fd(), ifindex)?;
         if fanout {
             let group = (ifindex & 0xffff) | (FANOUT_HASH << 16);
             sys::packet_set_option(fd.as_fd(), libc::PACKET_FANOUT, group)?;
         }
-        Ok(Self { fd })
+        let trains = AtomicU8::new(TRAINS_UNTRIED);
+        Ok(Self { fd, trains })
+    }
+
+    /// Whether to send UDP super-datagrams, as far as is known.
+    pub fn takes_trains(&self) -> bool {
+        self.trains.load(Ordering::Relaxed) != TRAINS_REFUSED
+    }
+
+    /// Sends one UDP super-datagram behind its virtio-net header; `false` when the kernel does not know them.
+    pub fn send_train(&self, slices: &[IoSlice<'_>]) -> io::Result<bool> {
+        match writev(&self.fd, slices) {
+            Ok(_) => {
+                self.trains.store(TRAINS_TAKEN, Ordering::Relaxed);
+                Ok(true)
+            }
+            Err(Errno::EINVAL) if self.trains.load(Ordering::Relaxed) != TRAINS_TAKEN => {
+                self.trains.store(TRAINS_REFUSED, Ordering::Relaxed);
+                tracing::info!("the kernel takes no UDP super-datagrams: tunnel packets go alone");
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Receives frames behind their virtio-net headers; lengths include the header.

@@ -9,18 +9,12 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use memif_rs::RingError;
-use vswitch::{BATCH_MAX, Batch, HEAD_MAX, Offload, SwIfIndex, Tail};
+use vswitch::{BATCH_MAX, Batch, HEAD_MAX, Offload, SwIfIndex, Tables, Tail};
 
-use super::af_packet::AfPacketQueue;
+use super::packets::PacketSource;
 use super::pool::{SLOTS, TailPool};
-use super::sys::{BURST_MAX, Received, VlanTag};
 use super::tap::TapQueue;
-use super::vnet::{self, PACKET_HEADER_LEN, TAP_HEADER_LEN};
-
-/// Bytes of a VLAN tag, which the kernel takes out and we put back in.
-const VLAN_LEN: usize = 4;
-/// Bytes of both MAC addresses.
-const MACS_LEN: usize = 12;
+use super::vnet::{self, TAP_HEADER_LEN};
 
 /// Where the frames of a queue come from.
 #[derive(Debug)]
@@ -28,7 +22,7 @@ pub enum Source {
     /// A tap queue.
     Tap(Arc<TapQueue>),
     /// A packet socket.
-    AfPacket(Arc<AfPacketQueue>),
+    AfPacket(Box<PacketSource>),
     /// A memif ring.
     Memif(Box<memif_rs::RxQueue>),
 }
@@ -80,12 +74,25 @@ pub struct Burst {
 
 impl Inlet {
     /// Fills an empty batch with what is waiting. Tails stay valid until [`Inlet::release`].
-    pub fn fill(&mut self, pool: &mut TailPool, batch: &mut Batch) -> Result<Burst, InletError> {
+    pub fn fill(
+        &mut self,
+        pool: &mut TailPool,
+        batch: &mut Batch,
+        tables: &Tables,
+    ) -> Result<Burst, InletError> {
         match &mut self.source {
             Source::Tap(queue) => fill_from_tap(queue, self.sw_if_index, pool, batch),
-            Source::AfPacket(queue) => fill_from_packets(queue, self.sw_if_index, pool, batch),
+            Source::AfPacket(packets) => {
+                packets.fill(self.sw_if_index, pool, batch, tables.vxlan_ports())
+            }
             Source::Memif(queue) => fill_from_memif(queue, self.sw_if_index, batch),
         }
+    }
+
+    /// Whether a burst had more frames than a batch: the pool still holds the others, and the next [`Inlet::fill`]
+    /// brings them.
+    pub fn has_more(&self) -> bool {
+        matches!(&self.source, Source::AfPacket(packets) if packets.has_more())
     }
 
     /// Gives back what [`Inlet::fill`] took from the device.
@@ -105,7 +112,7 @@ impl AsFd for Inlet {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.source {
             Source::Tap(queue) => queue.as_fd(),
-            Source::AfPacket(queue) => queue.as_fd(),
+            Source::AfPacket(packets) => packets.as_fd(),
             Source::Memif(queue) => queue.as_fd(),
         }
     }
@@ -141,76 +148,6 @@ fn fill_from_tap(
     Ok(burst)
 }
 
-fn fill_from_packets(
-    queue: &AfPacketQueue,
-    rx: SwIfIndex,
-    pool: &mut TailPool,
-    batch: &mut Batch,
-) -> Result<Burst, InletError> {
-    let mut burst = Burst::default();
-    let mut headers = [[0; TAP_HEADER_LEN]; BURST_MAX];
-    // Room in front for a VLAN tag to be put back.
-    let mut heads = [[0; HEAD_MAX]; BURST_MAX];
-    let mut received = [Received::default(); BURST_MAX];
-    let count = {
-        let mut tails = pool.slots_mut();
-        let mut buffers = headers.iter_mut().zip(&mut heads);
-        let mut messages: [_; BURST_MAX] = std::array::from_fn(|_| {
-            let (header, head) = buffers
-                .next()
-                .map_or((&mut [][..], &mut [][..]), |(header, head)| {
-                    (&mut header[..PACKET_HEADER_LEN], &mut head[VLAN_LEN..])
-                });
-            [header, head, tails.next().unwrap_or_default()].map(IoSliceMut::new)
-        });
-        match queue.recv_burst(&mut messages, &mut received) {
-            Ok(count) => count,
-            Err(error) if is_pause(&error) => 0,
-            Err(error) => return Err(InletError::Device(error)),
-        }
-    };
-    for (slot, (received, (header, head))) in received
-        .iter()
-        .zip(headers.iter().zip(&mut heads))
-        .enumerate()
-        .take(count)
-    {
-        let len = received.len.saturating_sub(PACKET_HEADER_LEN);
-        let mut offload = vnet::read(header).filter(|_| !received.truncated);
-        let (shift, grown) = match received.vlan {
-            Some(tag) => {
-                restore_vlan(head, tag, offload.as_mut());
-                (0, VLAN_LEN)
-            }
-            None => (VLAN_LEN, 0),
-        };
-        let at = Tail {
-            slot: slot as u32,
-            offset: 0,
-            len: (len + grown) as u32,
-        };
-        burst.push(
-            batch,
-            rx,
-            head.get(shift..).unwrap_or_default(),
-            at,
-            offload,
-        );
-    }
-    Ok(burst)
-}
-
-/// Puts a tag back between the MAC addresses, which stand [`VLAN_LEN`] bytes into `head`, and the EtherType.
-fn restore_vlan(head: &mut [u8; HEAD_MAX], tag: VlanTag, offload: Option<&mut Offload>) {
-    head.copy_within(VLAN_LEN..VLAN_LEN + MACS_LEN, 0);
-    let ([p0, p1], [t0, t1]) = (tag.tpid.to_be_bytes(), tag.tci.to_be_bytes());
-    head[MACS_LEN..MACS_LEN + VLAN_LEN].copy_from_slice(&[p0, p1, t0, t1]);
-    if let Some(offload) = offload.filter(|offload| **offload != Offload::default()) {
-        offload.csum_start += VLAN_LEN as u16;
-        offload.hdr_len += VLAN_LEN as u16;
-    }
-}
-
 fn fill_from_memif(
     queue: &mut memif_rs::RxQueue,
     rx: SwIfIndex,
@@ -236,7 +173,7 @@ fn fill_from_memif(
 
 impl Burst {
     /// Adds a frame of `at.len` bytes: the first are in `head`, those behind it where `at` says.
-    fn push(
+    pub(super) fn push(
         &mut self,
         batch: &mut Batch,
         rx: SwIfIndex,
@@ -250,66 +187,25 @@ impl Burst {
         self.record(offload.is_some_and(|offload| batch.push(rx, head, tail, offload).is_ok()));
     }
 
-    fn record(&mut self, taken: bool) {
+    pub(super) fn record(&mut self, taken: bool) {
         self.frames += usize::from(taken);
         self.errors += u64::from(!taken);
     }
 }
 
 /// Whether a receive error only says "not now": nothing waiting, interrupted, or the interface is down.
-fn is_pause(error: &io::Error) -> bool {
+pub(super) fn is_pause(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         ErrorKind::WouldBlock | ErrorKind::Interrupted | ErrorKind::NetworkDown
     )
 }
 
-const _: () = assert!(BURST_MAX <= SLOTS && SLOTS <= BATCH_MAX);
+const _: () = assert!(SLOTS <= BATCH_MAX);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_tag_goes_back_between_addresses_and_type_and_moves_the_offload() {
-        let mut head = [0; HEAD_MAX];
-        for (at, byte) in (0..).zip(&mut head[VLAN_LEN..]) {
-            *byte = at;
-        }
-        let mut offload = Offload {
-            needs_csum: true,
-            csum_start: 34,
-            csum_offset: 16,
-            ..Offload::default()
-        };
-        restore_vlan(
-            &mut head,
-            VlanTag {
-                tpid: 0x88a8,
-                tci: 0x2064,
-            },
-            Some(&mut offload),
-        );
-        let addresses: Vec<u8> = (0..12).collect();
-        assert_eq!(head[..12], addresses);
-        assert_eq!(head[12..16], [0x88, 0xa8, 0x20, 0x64]);
-        assert_eq!(head[16..18], [12, 13]);
-        assert_eq!((offload.csum_start, offload.csum_offset), (38, 16));
-    }
-
-    #[test]
-    fn a_frame_without_offload_work_gets_none_by_its_tag() {
-        let mut offload = Offload::default();
-        restore_vlan(
-            &mut [0; HEAD_MAX],
-            VlanTag {
-                tpid: 0x8100,
-                tci: 1,
-            },
-            Some(&mut offload),
-        );
-        assert_eq!(offload, Offload::default());
-    }
 
     #[test]
     fn frames_of_every_length_are_taken_and_unknown_work_is_an_error() {

@@ -7,19 +7,19 @@
     reason = "slots of one burst are far below 2^32"
 )]
 
-use std::io::IoSlice;
+mod packets;
+mod taps;
+
 use std::sync::Arc;
 
 use memif_rs::{RxQueue, TxQueue};
 use parking_lot::Mutex;
-use vswitch::offload::{Caps, segment};
+use vswitch::offload::{Caps, TrainRoom, segment};
 use vswitch::{Batch, Frame, FrameId, Tail};
 
 use super::af_packet::AfPacketQueue;
 use super::pool::TailPool;
-use super::sys::{BURST_MAX, PARTS};
 use super::tap::TapQueue;
-use super::vnet::{self, PACKET_HEADER_LEN, TAP_HEADER_LEN};
 
 /// Bytes of one frame made whole, with room for encapsulation in front of 64 KiB.
 const WHOLE_LEN: usize = 66 * 1024;
@@ -56,6 +56,7 @@ pub struct Tails<'a> {
 pub struct Scratch {
     whole: Vec<u8>,
     segment: Vec<u8>,
+    trains: TrainRoom,
 }
 
 impl Default for Scratch {
@@ -63,6 +64,7 @@ impl Default for Scratch {
         Self {
             whole: vec![0; WHOLE_LEN],
             segment: vec![0; WHOLE_LEN],
+            trains: TrainRoom::default(),
         }
     }
 }
@@ -93,10 +95,10 @@ impl Port {
     ) -> Sent {
         match self {
             Self::Tap(queues) => pick(queues, worker).map_or(Sent::lost(ids.len()), |queue| {
-                send_to_tap(queue, self.caps(), batch, ids, tails, scratch)
+                taps::send(queue, self.caps(), batch, ids, tails, scratch)
             }),
             Self::AfPacket(queues) => pick(queues, worker).map_or(Sent::lost(ids.len()), |queue| {
-                send_to_packets(queue, self.caps(), batch, ids, tails, scratch)
+                packets::send(queue, self.caps(), batch, ids, tails, scratch)
             }),
             Self::Memif(queues) => pick(queues, worker).map_or(Sent::lost(ids.len()), |queue| {
                 send_to_memif(&mut queue.lock(), self.caps(), batch, ids, tails, scratch)
@@ -162,98 +164,6 @@ impl Tails<'_> {
     fn bytes(&self, staged: Tail) -> &[u8] {
         self.pool.bytes(staged.slot, staged.offset, staged.len)
     }
-}
-
-fn send_to_tap(
-    queue: &TapQueue,
-    caps: Caps,
-    batch: &Batch,
-    ids: &[FrameId],
-    tails: &mut Tails<'_>,
-    scratch: &mut Scratch,
-) -> Sent {
-    let mut sent = Sent::default();
-    let plain = [0; TAP_HEADER_LEN];
-    for id in ids {
-        let frame = batch.frame(*id);
-        let tail = tails.stage(frame.tail, 0);
-        if frame.offload.needs_software(caps) {
-            let finished = finish(frame, tails.bytes(tail), scratch, |whole| {
-                sent.record(queue.send(&[&plain, whole, &[]].map(IoSlice::new)).is_ok());
-            });
-            sent.record(finished);
-            continue;
-        }
-        let header = vnet::write(&frame.offload);
-        sent.record(
-            queue
-                .send(&[&header, frame.head(), tails.bytes(tail)].map(IoSlice::new))
-                .is_ok(),
-        );
-    }
-    sent
-}
-
-fn send_to_packets(
-    queue: &AfPacketQueue,
-    caps: Caps,
-    batch: &Batch,
-    ids: &[FrameId],
-    tails: &mut Tails<'_>,
-    scratch: &mut Scratch,
-) -> Sent {
-    let mut sent = Sent::default();
-    let plain = [0; PACKET_HEADER_LEN];
-    for burst in ids.chunks(BURST_MAX) {
-        let mut headers = [[0; TAP_HEADER_LEN]; BURST_MAX];
-        let mut staged = [Tail {
-            slot: 0,
-            offset: 0,
-            len: 0,
-        }; BURST_MAX];
-        let mut count = 0;
-        let mut direct = [None; BURST_MAX];
-        for id in burst {
-            let frame = batch.frame(*id);
-            let tail = tails.stage(frame.tail, count);
-            if frame.offload.needs_software(caps) {
-                let finished = finish(frame, tails.bytes(tail), scratch, |whole| {
-                    let message = [&plain[..], whole, &[]].map(IoSlice::new);
-                    sent.record(queue.send_burst(&[message]).is_ok_and(|count| count == 1));
-                });
-                sent.record(finished);
-                continue;
-            }
-            headers[count] = vnet::write(&frame.offload);
-            staged[count] = tail;
-            direct[count] = Some(frame);
-            count += 1;
-        }
-        let messages: [[IoSlice<'_>; PARTS]; BURST_MAX] = std::array::from_fn(|at| {
-            let head = direct[at].map_or(&[][..], Frame::head);
-            [
-                &headers[at][..PACKET_HEADER_LEN],
-                head,
-                tails.bytes(staged[at]),
-            ]
-            .map(IoSlice::new)
-        });
-        sent.errors += send_all(queue, &messages[..count]);
-    }
-    sent
-}
-
-/// Sends all messages, skipping over those the kernel refuses; returns how many it refused.
-fn send_all(queue: &AfPacketQueue, mut messages: &[[IoSlice<'_>; PARTS]]) -> u64 {
-    let mut errors = 0;
-    while !messages.is_empty() {
-        let left = queue.send_burst(messages).unwrap_or(0);
-        if left == 0 {
-            errors += 1;
-        }
-        messages = messages.get(left.max(1)..).unwrap_or_default();
-    }
-    errors
 }
 
 fn send_to_memif(

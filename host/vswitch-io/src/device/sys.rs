@@ -128,6 +128,12 @@ pub(super) fn set_receive_buffer(fd: BorrowedFd<'_>, bytes: libc::c_int) -> io::
         .or_else(|_| set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, &bytes))
 }
 
+/// Sets the kernel send buffer, beyond the system maximum when privileged.
+pub(super) fn set_send_buffer(fd: BorrowedFd<'_>, bytes: libc::c_int) -> io::Result<()> {
+    set_option(fd, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &bytes)
+        .or_else(|_| set_option(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, &bytes))
+}
+
 /// Puts the interface behind a packet socket into promiscuous mode for the life of the socket.
 pub(super) fn packet_promiscuous(fd: BorrowedFd<'_>, ifindex: libc::c_int) -> io::Result<()> {
     let request = libc::packet_mreq {

@@ -179,7 +179,7 @@ impl TapQueue {
     }
 
     /// Writes one frame behind its virtio-net header.
-    pub fn send(&self, parts: &[IoSlice<'_>; PARTS]) -> io::Result<()> {
+    pub fn send(&self, parts: &[IoSlice<'_>]) -> io::Result<()> {
         writev(&self.file, parts)?;
         Ok(())
     }

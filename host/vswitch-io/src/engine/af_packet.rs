@@ -10,6 +10,7 @@ use super::{Engine, refused, stable_mac};
 use crate::device::af_packet::{AfPacket, AfPacketConfig};
 use crate::device::inlet::{Inlet, RxMode, Source};
 use crate::device::link_monitor::LinkNews;
+use crate::device::packets::PacketSource;
 use crate::device::port::Port;
 
 /// An interface on a Linux interface.
@@ -118,7 +119,7 @@ impl Engine {
 
     fn attach_packets(&mut self, sw_if_index: SwIfIndex, device: &AfPacket) {
         let inlets = (0..).zip(device.queues()).map(|(queue_id, queue)| {
-            let source = Source::AfPacket(Arc::clone(queue));
+            let source = Source::AfPacket(Box::new(PacketSource::new(Arc::clone(queue))));
             Inlet {
                 sw_if_index,
                 queue_id,

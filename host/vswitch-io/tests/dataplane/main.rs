@@ -15,4 +15,5 @@ mod service;
 mod srv6;
 mod switch;
 mod traffic;
+mod trains;
 mod underlay;

@@ -1,0 +1,270 @@
+//! The receive side of a packet socket: a burst of messages, and the frames in them.
+//!
+//! A message may be a super-datagram with packets of a tunnel of ours. It is cut, because the graph looks into each of
+//! them; what a batch has no room for waits in the pool for the next.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "lengths and slots of one burst are far below 2^32"
+)]
+
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+use vswitch::offload::Datagrams;
+use vswitch::{Batch, HEAD_MAX, Offload, SwIfIndex, Tail};
+
+use super::af_packet::AfPacketQueue;
+use super::inlet::{Burst, InletError, is_pause};
+use super::pool::{SLOTS, TailPool};
+use super::sys::{BURST_MAX, Received, VlanTag};
+use super::vnet::{self, PACKET_HEADER_LEN, TAP_HEADER_LEN};
+
+/// Bytes of a VLAN tag, which the kernel takes out and we put back in.
+const VLAN_LEN: usize = 4;
+/// Bytes of both MAC addresses.
+const MACS_LEN: usize = 12;
+
+/// A packet socket with the burst received last.
+#[derive(Debug)]
+pub struct PacketSource {
+    queue: Arc<AfPacketQueue>,
+    room: Room,
+    /// Messages of the burst.
+    count: usize,
+    /// The next of them.
+    at: usize,
+    /// The one that is being cut, and its next datagram.
+    cutting: Option<(Datagrams, usize)>,
+}
+
+/// Headers and heads of one burst; the rest of message `n` is in slot `n` of the pool.
+#[derive(Debug)]
+struct Room {
+    headers: [[u8; TAP_HEADER_LEN]; BURST_MAX],
+    /// With room in front for a VLAN tag to be put back.
+    heads: [[u8; HEAD_MAX]; BURST_MAX],
+    received: [Received; BURST_MAX],
+}
+
+impl PacketSource {
+    /// Receives from a socket.
+    pub fn new(queue: Arc<AfPacketQueue>) -> Self {
+        Self {
+            queue,
+            room: Room {
+                headers: [[0; TAP_HEADER_LEN]; BURST_MAX],
+                heads: [[0; HEAD_MAX]; BURST_MAX],
+                received: [Received::default(); BURST_MAX],
+            },
+            count: 0,
+            at: 0,
+            cutting: None,
+        }
+    }
+
+    /// Whether frames of the last burst are still to be fetched.
+    pub(super) fn has_more(&self) -> bool {
+        self.at < self.count
+    }
+
+    /// Fills a batch: with what is left of the last burst, or a new one.
+    pub(super) fn fill(
+        &mut self,
+        rx: SwIfIndex,
+        pool: &mut TailPool,
+        batch: &mut Batch,
+        tunnel_ports: &[u16],
+    ) -> Result<Burst, InletError> {
+        if !self.has_more() {
+            (self.at, self.cutting) = (0, None);
+            self.count = self.receive(pool)?;
+        }
+        let mut burst = Burst::default();
+        while self.has_more() && !batch.is_full() {
+            if self.take(rx, pool, batch, tunnel_ports, &mut burst) {
+                (self.at, self.cutting) = (self.at + 1, None);
+            }
+        }
+        Ok(burst)
+    }
+
+    fn receive(&mut self, pool: &mut TailPool) -> Result<usize, InletError> {
+        let room = &mut self.room;
+        let mut tails = pool.slots_mut();
+        let mut buffers = room.headers.iter_mut().zip(&mut room.heads);
+        let mut messages: [_; BURST_MAX] = std::array::from_fn(|_| {
+            let (header, head) = buffers
+                .next()
+                .map_or((&mut [][..], &mut [][..]), |(header, head)| {
+                    (&mut header[..PACKET_HEADER_LEN], &mut head[VLAN_LEN..])
+                });
+            [header, head, tails.next().unwrap_or_default()].map(IoSliceMut::new)
+        });
+        match self.queue.recv_burst(&mut messages, &mut room.received) {
+            Ok(count) => Ok(count),
+            Err(error) if is_pause(&error) => Ok(0),
+            Err(error) => Err(InletError::Device(error)),
+        }
+    }
+
+    /// Takes frames of one message; `false` when the batch became full before its end.
+    fn take(
+        &mut self,
+        rx: SwIfIndex,
+        pool: &TailPool,
+        batch: &mut Batch,
+        tunnel_ports: &[u16],
+        burst: &mut Burst,
+    ) -> bool {
+        let slot = self.at;
+        let received = self.room.received[slot];
+        let (shift, grown) = if received.vlan.is_some() {
+            (0, VLAN_LEN)
+        } else {
+            (VLAN_LEN, 0)
+        };
+        let len = received.len.saturating_sub(PACKET_HEADER_LEN) + grown;
+        if self.cutting.is_none() {
+            let mut offload = vnet::read(&self.room.headers[slot]).filter(|_| !received.truncated);
+            if let Some(tag) = received.vlan {
+                restore_vlan(&mut self.room.heads[slot], tag, offload.as_mut());
+            }
+            let head = &self.room.heads[slot][shift..];
+            let datagrams = offload
+                .as_ref()
+                .and_then(|offload| Datagrams::of(head, len, offload))
+                .filter(|datagrams| tunnel_ports.contains(&datagrams.dst_port()));
+            let Some(datagrams) = datagrams else {
+                let at = Tail {
+                    slot: slot as u32,
+                    offset: 0,
+                    len: len as u32,
+                };
+                burst.push(batch, rx, head, at, offload);
+                return true;
+            };
+            self.cutting = Some((datagrams, 0));
+        }
+        let Some((datagrams, next)) = &mut self.cutting else {
+            return true;
+        };
+        let near = &self.room.heads[slot][shift..];
+        while !batch.is_full() {
+            let Some((header, range, offload)) = datagrams.datagram(*next) else {
+                return true;
+            };
+            *next += 1;
+            let place = (
+                near,
+                pool.bytes(slot as u32, 0, (len.saturating_sub(near.len())) as u32),
+            );
+            let pushed = push_part(batch, rx, header.bytes(), range, place, slot, offload);
+            burst.record(pushed);
+        }
+        false
+    }
+}
+
+/// Adds a frame of `header` and the bytes of `range`, which counts through both parts of a message in `slot`.
+fn push_part(
+    batch: &mut Batch,
+    rx: SwIfIndex,
+    header: &[u8],
+    range: std::ops::Range<usize>,
+    (near, far): (&[u8], &[u8]),
+    slot: usize,
+    offload: Offload,
+) -> bool {
+    let head_len = HEAD_MAX.min(header.len() + range.len());
+    let split = near.len();
+    // Where the head ends; with headers as long as those in front of the range, that is not before the far part.
+    let end = range.start + head_len - header.len();
+    let tail = (end < range.end).then(|| Tail {
+        slot: slot as u32,
+        offset: end.max(split) as u32 - split as u32,
+        len: (range.end - end) as u32,
+    });
+    if end < split && tail.is_some() {
+        return false;
+    }
+    let filled = batch.receive(rx, head_len, tail, offload, |room| {
+        let (front, rest) = room.split_at_mut(header.len());
+        front.copy_from_slice(header);
+        let from_near = near.get(range.start.min(split)..end.min(split));
+        let from_far = far.get(range.start.max(split) - split..end.max(split) - split);
+        let (Some(from_near), Some(from_far)) = (from_near, from_far) else {
+            return false;
+        };
+        let (first, second) = rest.split_at_mut(from_near.len());
+        first.copy_from_slice(from_near);
+        second.copy_from_slice(from_far);
+        true
+    });
+    filled.is_ok()
+}
+
+/// Puts a tag back between the MAC addresses, which stand [`VLAN_LEN`] bytes into `head`, and the EtherType.
+fn restore_vlan(head: &mut [u8; HEAD_MAX], tag: VlanTag, offload: Option<&mut Offload>) {
+    head.copy_within(VLAN_LEN..VLAN_LEN + MACS_LEN, 0);
+    let ([p0, p1], [t0, t1]) = (tag.tpid.to_be_bytes(), tag.tci.to_be_bytes());
+    head[MACS_LEN..MACS_LEN + VLAN_LEN].copy_from_slice(&[p0, p1, t0, t1]);
+    if let Some(offload) = offload.filter(|offload| **offload != Offload::default()) {
+        offload.csum_start += VLAN_LEN as u16;
+        offload.hdr_len += VLAN_LEN as u16;
+    }
+}
+
+impl AsFd for PacketSource {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.queue.as_fd()
+    }
+}
+
+const _: () = assert!(BURST_MAX <= SLOTS);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_goes_back_between_addresses_and_type_and_moves_the_offload() {
+        let mut head = [0; HEAD_MAX];
+        for (at, byte) in (0..).zip(&mut head[VLAN_LEN..]) {
+            *byte = at;
+        }
+        let mut offload = Offload {
+            needs_csum: true,
+            csum_start: 34,
+            csum_offset: 16,
+            ..Offload::default()
+        };
+        restore_vlan(
+            &mut head,
+            VlanTag {
+                tpid: 0x88a8,
+                tci: 0x2064,
+            },
+            Some(&mut offload),
+        );
+        let addresses: Vec<u8> = (0..12).collect();
+        assert_eq!(head[..12], addresses);
+        assert_eq!(head[12..16], [0x88, 0xa8, 0x20, 0x64]);
+        assert_eq!(head[16..18], [12, 13]);
+        assert_eq!((offload.csum_start, offload.csum_offset), (38, 16));
+    }
+
+    #[test]
+    fn a_frame_without_offload_work_gets_none_by_its_tag() {
+        let mut offload = Offload::default();
+        restore_vlan(
+            &mut [0; HEAD_MAX],
+            VlanTag {
+                tpid: 0x8100,
+                tci: 1,
+            },
+            Some(&mut offload),
+        );
+        assert_eq!(offload, Offload::default());
+    }
+}
