@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::id::SwIfIndex;
+use crate::npol::Onward;
 use crate::offload::{Offload, Tunnel};
 
 /// Free bytes in front of a received head, for encapsulation.
@@ -50,6 +51,8 @@ pub struct Frame {
     bytes: Bytes,
 }
 
+const _: () = assert!(std::mem::offset_of!(Frame, bytes) == 128);
+
 /// Head and headroom.
 #[derive(Debug, Clone)]
 #[repr(align(64))]
@@ -87,6 +90,9 @@ pub(crate) struct Meta {
     pub(crate) whole: bool,
     /// How long a fragment of this packet may be; 0 = it came whole, and its output decides.
     pub(crate) fragment_size: u16,
+    /// What is known of its way out, if its L3 header is still where it was when that was found: where, from the start
+    /// of the frame's memory.
+    onward: Option<(u16, Onward)>,
     /// A bridge or cross-connect sends it out: its tags are as they shall be, but for the rewrite.
     pub(crate) switched: bool,
 }
@@ -106,6 +112,7 @@ impl Default for Meta {
             cnat: 0,
             whole: false,
             fragment_size: 0,
+            onward: None,
             switched: false,
         }
     }
@@ -190,7 +197,11 @@ impl Frame {
             len: to - from,
         });
         (self.rx, self.offload) = (old.rx, Offload::default());
-        self.meta = Meta { l3: 0, ..old.meta };
+        self.meta = Meta {
+            l3: 0,
+            onward: None,
+            ..old.meta
+        };
         to == from || self.tail.is_some()
     }
 
@@ -230,7 +241,29 @@ impl Frame {
         room.copy_from_slice(head);
         self.end = index(from + head.len());
         self.tail = tail.filter(|t| t.len > 0);
+        self.forget_onward();
         true
+    }
+
+    /// Remembers what is known of the way out of the packet whose L3 header is here.
+    #[inline]
+    pub(crate) fn let_onward(&mut self, onward: Onward) {
+        self.meta.onward = Some((self.start + self.meta.l3, onward));
+    }
+
+    /// Forgets what is known of its way out.
+    #[inline]
+    pub(crate) fn forget_onward(&mut self) {
+        self.meta.onward = None;
+    }
+
+    /// What is known of its way out. An encapsulation moves the L3 header: the packet is another one then, and nothing is
+    /// known. Whoever edits it where it is, beyond its first bytes for the time to live and the link header, lets it be
+    /// forgotten too.
+    #[inline]
+    pub(crate) fn onward(&self) -> Option<Onward> {
+        let (at, onward) = self.meta.onward?;
+        (at == self.start + self.meta.l3).then_some(onward)
     }
 
     /// Removes everything in front of the L3 header; `false` when the head is shorter.
@@ -249,8 +282,9 @@ impl Frame {
             .unwrap_or(&[])
     }
 
-    /// First bytes of the packet, editable.
+    /// First bytes of the packet, editable: afterwards it may be another packet.
     pub fn head_mut(&mut self) -> &mut [u8] {
+        self.forget_onward();
         self.bytes
             .0
             .get_mut(usize::from(self.start)..usize::from(self.end))
@@ -306,7 +340,10 @@ impl Frame {
     /// The first `N` bytes of the packet, editable; `None` when the head is shorter.
     #[inline]
     pub(crate) fn head_start_mut<const N: usize>(&mut self) -> Option<&mut [u8; N]> {
-        self.head_mut().first_chunk_mut()
+        self.bytes
+            .0
+            .get_mut(usize::from(self.start)..usize::from(self.end))?
+            .first_chunk_mut()
     }
 
     /// Length of head and tail from the L3 header on, in bytes.
@@ -324,7 +361,7 @@ impl Frame {
         let start = usize::from(self.start).checked_sub(n)?;
         self.shift_offload(i32::try_from(n).ok()?);
         self.start = index(start);
-        self.head_mut().get_mut(..n)
+        self.bytes.0.get_mut(start..start + n)
     }
 
     /// Removes `n` bytes in front; `false` (and no change) when the head is shorter.

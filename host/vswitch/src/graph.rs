@@ -15,8 +15,11 @@ use crate::function::{PacketHook, Ruling};
 use crate::id::{Nanos, SwIfIndex};
 use crate::interface::Interface;
 use crate::node;
+use crate::npol::{Applied, RecentFlows};
+use crate::session::tick;
 use crate::tables::Tables;
 use crate::trace::Trace;
+use crate::track::Hook;
 
 mod names;
 mod recent;
@@ -51,6 +54,8 @@ pub(crate) struct State {
     pub(crate) trace: Trace,
     passes: Vec<Pass>,
     pub(crate) rulings: Vec<Ruling>,
+    pub(crate) recent_flows4: RecentFlows<2>,
+    pub(crate) recent_flows6: RecentFlows<5>,
     /// Last identification given to a packet that is cut; 0 = none yet.
     ident: u32,
     /// Frames dropped in this batch, while somebody captures them.
@@ -65,6 +70,8 @@ impl State {
             trace: Trace::default(),
             passes: Vec::with_capacity(crate::frame::BATCH_MAX),
             rulings: Vec::with_capacity(crate::frame::BATCH_MAX),
+            recent_flows4: RecentFlows::new(),
+            recent_flows6: RecentFlows::new(),
             ident: 0,
             dropped: None,
         }
@@ -106,6 +113,8 @@ impl State {
 pub(crate) struct Env<'a> {
     pub(crate) tables: &'a Tables,
     pub(crate) now: Nanos,
+    /// Of the tables of flows, at `now`.
+    pub(crate) tick: u32,
     pub(crate) counters: &'a WorkerCounters,
     pub(crate) state: &'a mut State,
     recent: Recent<'a>,
@@ -123,6 +132,7 @@ impl<'a> Env<'a> {
         Self {
             tables,
             now,
+            tick: tick(now),
             counters,
             state,
             recent: Recent::default(),
@@ -165,6 +175,18 @@ impl<'a> Env<'a> {
         self.recent.fib.get(index, |index| tables.fibs.get(index))
     }
 
+    /// The policies of an interface, fast when the last one asked for at this `hook` was the same.
+    #[inline]
+    pub(crate) fn npol_applied(&mut self, on: SwIfIndex, hook: Hook) -> Option<&'a Applied> {
+        let tables = self.tables;
+        let [rx, tx] = &mut self.recent.npol;
+        let last = match hook {
+            Hook::Rx => rx,
+            Hook::Tx => tx,
+        };
+        last.get(on.0, |on| tables.npol.applied.get(on).map(|a| &**a))
+    }
+
     /// Counts a packet of `bytes` on an interface; the counters learn of it at the end of a run.
     #[inline]
     pub(crate) fn count(&mut self, on: SwIfIndex, what: Counted, bytes: usize) {
@@ -186,12 +208,26 @@ impl<'a> Env<'a> {
         frame: &mut Frame,
         work: impl FnOnce(&mut Self, &mut Frame) -> Next,
     ) -> Next {
+        self.fuse_if(node, frame, |env, frame| match work(env, frame) {
+            Next::Drop(_) => None,
+            next @ (Next::To(_) | Next::Transmit(_)) => Some(next),
+        })
+    }
+
+    /// [`Env::fuse`] for work that can be done here for some frames only; `None` for the others.
+    #[inline]
+    pub(crate) fn fuse_if(
+        &mut self,
+        node: NodeId,
+        frame: &mut Frame,
+        work: impl FnOnce(&mut Self, &mut Frame) -> Option<Next>,
+    ) -> Next {
         if frame.meta.trace != 0 {
             return Next::To(node);
         }
         match work(self, frame) {
-            Next::Drop(_) => Next::To(node),
-            next @ (Next::To(_) | Next::Transmit(_)) => {
+            None => Next::To(node),
+            Some(next) => {
                 self.passed.count(node);
                 next
             }

@@ -11,12 +11,14 @@ use crate::persist::PVec;
 use crate::session::Tuple;
 use crate::track::{Flows, Hook, Kind, NPOL, Packet};
 
+mod recent;
 mod rule;
 mod set;
 
 pub use rule::{Criterion, Entry, Filter, FilterKind, RuleAction, RuleSpec};
 pub use set::{IpSetKind, Member, NotOfThisKind};
 
+pub(crate) use recent::{FlowKey, Onward, RecentFlows};
 pub(crate) use rule::Rule;
 pub(crate) use set::IpSet;
 

@@ -75,7 +75,9 @@ impl Stamp {
     }
 }
 
-fn tick(now: Nanos) -> u32 {
+/// Number of the tick that `now` is in: entries are stamped once in each.
+#[inline]
+pub(crate) fn tick(now: Nanos) -> u32 {
     let [_, _, _, _, a, b, c, d] = (now.0 >> TICK_SHIFT).to_be_bytes();
     u32::from_be_bytes([a, b, c, d])
 }
@@ -414,7 +416,7 @@ const SECRETS: [u64; 4] = [
     reason = "the halves of a product are wanted"
 )]
 #[inline]
-const fn fold(a: u64, b: u64) -> u64 {
+pub(crate) const fn fold(a: u64, b: u64) -> u64 {
     let product = a as u128 * b as u128;
     (product >> 64) as u64 ^ product as u64
 }

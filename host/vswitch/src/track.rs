@@ -38,6 +38,17 @@ pub(crate) enum Known {
     Nothing,
 }
 
+/// What a first, short look says about a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Glance {
+    /// Nothing.
+    Unknown,
+    /// It passes.
+    Passes,
+    /// It passes, and so do others like it without being looked up, as long as the entry needs no new stamp.
+    Steady,
+}
+
 /// A flow that must be asked about again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stale {
@@ -87,37 +98,43 @@ impl Flows {
         &self.table
     }
 
-    /// [`Flows::look`] for what most packets are: whole ones of TCP and UDP, without options, of a known flow. When
-    /// it says no, that means nothing.
+    /// [`Flows::look`] for what most packets are: whole ones of TCP and UDP, without options, of a known flow.
     #[inline]
-    pub(crate) fn passes(
+    pub(crate) fn glance(
         &self,
         packet: &[u8],
         scope: Scope,
         hook: Hook,
         epoch: u32,
         now: Nanos,
-    ) -> bool {
+    ) -> Glance {
         let Some((key, kind)) = plain::read(packet, scope, hook) else {
-            return false;
+            return Glance::Unknown;
         };
         let Some(found) = self.table.get(&key, now) else {
-            return false;
+            return Glance::Unknown;
         };
         let [word] = found.value;
         let state = FlowState::of_word(word);
         if state.epoch != epoch {
-            return false;
+            return Glance::Unknown;
         }
         match state.step(kind, hook, self.timeouts) {
-            Step::Begin => return false,
-            Step::Tail => {}
+            Step::Begin => Glance::Unknown,
+            Step::Tail => Glance::Passes,
             Step::Refresh => {
                 self.table.touch(&found, now);
+                if state.is_steady(kind) {
+                    Glance::Steady
+                } else {
+                    Glance::Passes
+                }
             }
-            step @ Step::Change(..) => self.apply(&key, &found, step, now),
+            step @ Step::Change(..) => {
+                self.apply(&key, &found, step, now);
+                Glance::Passes
+            }
         }
-        true
     }
 
     /// Looks a packet up and lets it change the state of its flow.

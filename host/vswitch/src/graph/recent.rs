@@ -6,6 +6,7 @@ use crate::dpo::{Adjacency, LoadBalance};
 use crate::fib::Fib;
 use crate::id::SwIfIndex;
 use crate::interface::Interface;
+use crate::npol::Applied;
 
 /// The last object found in each table.
 #[derive(Default)]
@@ -14,6 +15,8 @@ pub(super) struct Recent<'a> {
     pub(super) load_balance: Last<&'a LoadBalance>,
     pub(super) adjacency: Last<&'a Adjacency>,
     pub(super) fib: Last<&'a Fib>,
+    /// Policies of an interface that packets come in by, and of one that they leave by.
+    pub(super) npol: [Last<&'a Applied>; 2],
 }
 
 /// The answer to the last question.

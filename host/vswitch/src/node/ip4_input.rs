@@ -4,8 +4,9 @@ use std::net::Ipv4Addr;
 
 use packet::ipv4::{self, Ipv4};
 
+use super::npol;
 use crate::frame::Frame;
-use crate::graph::{Counted, DropReason, Env, Next};
+use crate::graph::{Counted, DropReason, Env, Next, NodeId};
 use crate::id::Family;
 use crate::interface::Interface;
 
@@ -17,28 +18,32 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         return Next::Drop(DropReason::NoInterface);
     };
     env.count(frame.rx, Counted::Ip4, 0);
-    validate(interface, frame).unwrap_or_else(Next::Drop)
+    match validate(interface, frame) {
+        Ok(first) => npol::enter(env, interface, frame, (first, Family::V4)),
+        Err(reason) => Next::Drop(reason),
+    }
 }
 
 /// The node's work for a good packet, when the interface is known; a bad one is not counted.
 #[inline]
 pub(super) fn start(env: &mut Env<'_>, interface: &Interface, frame: &mut Frame) -> Next {
     match validate(interface, frame) {
-        Ok(next) => {
+        Ok(first) => {
             env.count(frame.rx, Counted::Ip4, 0);
-            next
+            npol::enter(env, interface, frame, (first, Family::V4))
         }
         Err(reason) => Next::Drop(reason),
     }
 }
 
 #[inline]
-fn validate(interface: &Interface, frame: &mut Frame) -> Result<Next, DropReason> {
+fn validate(interface: &Interface, frame: &mut Frame) -> Result<NodeId, DropReason> {
     check(frame)?;
     frame.meta.fib = interface.fib4;
     frame.meta.local = false;
     frame.meta.cnat = 0;
-    Ok(Next::To(interface.input4.first(Family::V4)))
+    frame.forget_onward();
+    Ok(interface.input4.first(Family::V4))
 }
 
 /// Checks the header and cuts what is behind the packet.

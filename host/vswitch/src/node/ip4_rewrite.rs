@@ -3,7 +3,7 @@
 use packet::icmp;
 use packet::ipv4;
 
-use super::{icmp_request, interface_output, rewrite};
+use super::{icmp_request, interface_output, npol, rewrite};
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::id::Family;
@@ -40,6 +40,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         ipv4::decrement_ttl(header);
     }
     let next = rewrite::apply(frame, out, adjacency, with, Family::V4);
+    let next = npol::leave(env, out, frame, (next, Family::V4));
     if next != Next::To(NodeId::InterfaceOutput) {
         return next;
     }

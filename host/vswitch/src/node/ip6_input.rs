@@ -4,6 +4,7 @@
 use packet::ipv6::{self, Ipv6};
 use packet::proto;
 
+use super::npol;
 use crate::frame::Frame;
 use crate::graph::{Counted, DropReason, Env, Next, NodeId};
 use crate::id::Family;
@@ -23,6 +24,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     frame.meta.fib = interface.fib6;
     frame.meta.local = false;
     frame.meta.cnat = 0;
+    frame.forget_onward();
     if dst.is_multicast() {
         let control = matches!(next_header, proto::ICMPV6 | proto::HOPOPT);
         return if control {
@@ -39,7 +41,8 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
             Next::Drop(DropReason::LinkLocal)
         };
     }
-    Next::To(interface.input6.first(Family::V6))
+    let first = interface.input6.first(Family::V6);
+    npol::enter(env, interface, frame, (first, Family::V6))
 }
 
 /// Checks the header and cuts what is behind the packet.

@@ -3,7 +3,7 @@
 use packet::icmpv6;
 use packet::ipv6;
 
-use super::{icmp_request, interface_output, rewrite};
+use super::{icmp_request, interface_output, npol, rewrite};
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::id::Family;
@@ -37,6 +37,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         ipv6::decrement_hop_limit(header);
     }
     let next = rewrite::apply(frame, out, adjacency, with, Family::V6);
+    let next = npol::leave(env, out, frame, (next, Family::V6));
     if next != Next::To(NodeId::InterfaceOutput) {
         return next;
     }

@@ -11,9 +11,11 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some(interface) = env.interface(frame.rx) else {
         return Next::Drop(DropReason::NoInterface);
     };
-    if let Err(reason) = npol::check(env, frame, frame.rx, Hook::Rx) {
+    let family = Family::of_packet(frame.l3());
+    if !npol::enters(env, frame, family)
+        && let Err(reason) = npol::check(env, frame, frame.rx, Hook::Rx)
+    {
         return Next::Drop(reason);
     }
-    let family = Family::of_packet(frame.l3());
     Next::To(interface.input(family).after(InputFeature::Npol, family))
 }

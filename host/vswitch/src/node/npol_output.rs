@@ -11,9 +11,11 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some(interface) = env.interface(frame.meta.tx) else {
         return Next::Drop(DropReason::NoInterface);
     };
-    if let Err(reason) = npol::check(env, frame, frame.meta.tx, Hook::Tx) {
+    let family = Family::of_packet(frame.l3());
+    if !npol::leaves(env, frame, family)
+        && let Err(reason) = npol::check(env, frame, frame.meta.tx, Hook::Tx)
+    {
         return Next::Drop(reason);
     }
-    let family = Family::of_packet(frame.l3());
     Next::To(interface.output(family).after(OutputFeature::Npol, family))
 }

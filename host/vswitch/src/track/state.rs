@@ -146,6 +146,22 @@ impl FlowState {
         Self { epoch, ..self }
     }
 
+    /// Whether packets of this kind that refresh it now do nothing else until a packet of another kind, or of the
+    /// other side, changes it.
+    pub(crate) const fn is_steady(self, kind: Kind) -> bool {
+        match kind {
+            Kind::Datagram => true,
+            Kind::Tcp { .. } => matches!(self.phase, Phase::Open | Phase::Closing),
+            Kind::Sctp { .. }
+            | Kind::EchoRequest
+            | Kind::EchoReply
+            | Kind::IcmpError { .. }
+            | Kind::Icmp { .. }
+            | Kind::Neighbor
+            | Kind::LaterFragment { .. } => false,
+        }
+    }
+
     /// What a packet seen at `hook` does.
     pub(crate) fn step(self, kind: Kind, hook: Hook, timeouts: &Timeouts) -> Step {
         let by_origin = hook == self.origin;

@@ -13,6 +13,8 @@ use crate::npol::{
 };
 use crate::{Family, SwIfIndex};
 
+mod recent;
+
 /// A pod behind `pod` (10.0.0.9, 2001:db8:a::9) and the world behind `out` (10.0.1.9, 2001:db8:b::9).
 struct World {
     lab: Lab,
