@@ -12,7 +12,8 @@ use crate::report::Skip;
 pub(crate) struct Programs {
     directory: PathBuf,
     pub(crate) modules: PathBuf,
-    build: bool,
+    build_programs: bool,
+    build_examples: bool,
     build_nice: i32,
 }
 
@@ -32,7 +33,8 @@ impl Programs {
             directory,
             modules,
             build_nice: -run.nice,
-            build: !run.no_build && run.bin_dir.is_none(),
+            build_programs: !run.no_build && run.bin_dir.is_none(),
+            build_examples: !run.no_build,
         })
     }
 
@@ -47,7 +49,7 @@ impl Programs {
         name: &str,
         skipped: &mut Vec<Skip>,
     ) -> Option<PathBuf> {
-        if self.build
+        if self.build_programs
             && let Err(error) = self.make(package)
         {
             skipped.push(Skip::new(
@@ -73,7 +75,7 @@ impl Programs {
     ) -> anyhow::Result<PathBuf> {
         let parent = self.directory.parent().unwrap_or(&self.directory);
         let target = parent.join("examples");
-        if self.build {
+        if self.build_examples {
             eprintln!("building the example {name} of {package}");
             let mut command = Command::new("nice");
             command.args(["-n", &self.build_nice.to_string()]);

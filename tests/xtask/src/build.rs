@@ -30,13 +30,16 @@ pub(crate) enum Extent {
     /// All targets of the workspace in one call, so that no dependency is built twice with other
     /// features.
     Workspace,
+    /// The benchmarks, and everything optimised.
+    Benchmarks,
 }
 
 /// Builds all programs, then all modules beside them.
 pub(crate) fn everything(extent: Extent) -> Result<(), String> {
     tell("building the programs");
-    let built_all = directory().join("all-targets-built");
-    let extent = if built_all.is_file() {
+    let directory = directory(extent);
+    let built_all = directory.join("all-targets-built");
+    let extent = if extent == Extent::Programs && built_all.is_file() {
         Extent::Workspace
     } else {
         extent
@@ -47,27 +50,30 @@ pub(crate) fn everything(extent: Extent) -> Result<(), String> {
         Extent::Workspace => {
             command.args(["--workspace", "--all-targets"]);
         }
-        Extent::Programs => {
+        Extent::Programs | Extent::Benchmarks => {
             for (package, program) in PROGRAMS {
                 command.args(["--package", package, "--bin", program]);
             }
         }
+    }
+    if extent == Extent::Benchmarks {
+        command.args(["--release", "--package", "bench", "--bin", "bench"]);
     }
     step(&mut command, "build the programs")?;
     if extent == Extent::Workspace {
         std::fs::write(&built_all, "")
             .map_err(|error| format!("cannot write `{}`: {error}", built_all.display()))?;
     }
-    let directory = directory().join("modules");
+    let modules = directory.join("modules");
     for module in MODULES {
         tell(&format!("building module {module}"));
-        let mut build = std::process::Command::new(binary("weft"));
+        let mut build = std::process::Command::new(directory.join("weft"));
         build
             .current_dir(root())
             .args(["build", module, "--out"])
-            .arg(&directory);
+            .arg(&modules);
         step(&mut build, &format!("build module `{module}`"))?;
-        copy_grants(&root().join(module), &directory)?;
+        copy_grants(&root().join(module), &modules)?;
     }
     Ok(())
 }
@@ -87,14 +93,14 @@ fn copy_grants(module: &Path, directory: &Path) -> Result<(), String> {
         .map_err(|error| format!("cannot copy `{}`: {error}", from.display()))
 }
 
-/// A program that [`everything`] built.
-pub(crate) fn binary(name: &str) -> PathBuf {
-    directory().join(name)
-}
-
-fn directory() -> PathBuf {
+/// Where [`everything`] puts the programs.
+pub(crate) fn directory(extent: Extent) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(|dir| root().join(dir));
+    let profile = match extent {
+        Extent::Programs | Extent::Workspace => "debug",
+        Extent::Benchmarks => "release",
+    };
     target
         .unwrap_or_else(|| root().join("target"))
-        .join("debug")
+        .join(profile)
 }

@@ -52,7 +52,7 @@ fn demo(rest: &[String]) -> Result<ExitCode, String> {
     build::everything(Extent::Programs)?;
     let chain = rest.first().map_or("chains/quickstart", String::as_str);
     tell(&format!("running the demo: weft lab run {chain}"));
-    let mut weft = Command::new(build::binary("weft"));
+    let mut weft = Command::new(build::directory(Extent::Programs).join("weft"));
     let status = weft
         .args(["lab", "run", chain])
         .current_dir(root())
@@ -109,12 +109,11 @@ fn ci() -> Result<(), String> {
 
 fn bench(rest: &[String]) -> Result<(), String> {
     setup::run(setup::For::Tests)?;
-    step(
-        cargo()
-            .args(["run", "--release", "--package", "bench", "--"])
-            .args(rest),
-        "run the benchmarks",
-    )
+    build::everything(Extent::Benchmarks)?;
+    let programs = build::directory(Extent::Benchmarks);
+    let mut bench = Command::new(programs.join("bench"));
+    bench.arg("--bin-dir").arg(&programs).args(rest);
+    step(bench.current_dir(root()), "run the benchmarks")
 }
 
 /// The top of the repository.
