@@ -7,6 +7,7 @@
 
 mod acl;
 mod cnat;
+mod differential;
 mod features;
 mod interface;
 mod ip;

@@ -63,12 +63,12 @@ async fn packets_are_routed_and_what_cannot_be_is_answered() {
             &["0: fd77:40::1 > fd77:40::2 ttl 255 icmp 3/0"],
         );
         check(
-            &echo_request((LEFT, "10.77.41.1")),
-            &["0: 10.77.41.1 > 10.77.40.2 ttl 64 icmp 0/0"],
+            &echo_request((LEFT, "10.77.41.1"), 9),
+            &["0: 10.77.41.1 > 10.77.40.2 ttl 64 icmp 0/0 id 9"],
         );
         check(
-            &echo_request((LEFT6, "fd77:41::1")),
-            &["0: fd77:41::1 > fd77:40::2 ttl 64 icmp 129/0"],
+            &echo_request((LEFT6, "fd77:41::1"), 9),
+            &["0: fd77:41::1 > fd77:40::2 ttl 64 icmp 129/0 id 9"],
         );
         check(&udp_of((LEFT, "10.99.0.1"), (5, 6), 64), &NOTHING);
     }
@@ -149,7 +149,7 @@ async fn a_reflecting_acl_lets_answers_pass_and_nothing_else() {
 const SYN: u8 = 2;
 const ACK: u8 = 16;
 
-async fn cnat(target: &Target, wires: &Wires) {
+pub(crate) async fn cnat(target: &Target, wires: &Wires) {
     for sw_if_index in wires.ports {
         target
             .ok(&FeatureCnatEnableDisable {

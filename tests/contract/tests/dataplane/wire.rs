@@ -33,12 +33,12 @@ struct End {
     tx: TxQueue,
 }
 
-const fn gateway_mac(side: usize) -> MacAddr {
-    MacAddr([2, 0x77, 0, 0, 1, side as u8])
+fn gateway_mac(side: usize) -> MacAddr {
+    MacAddr([2, 0x77, 0, 0, 1, u8::from(side != 0)])
 }
 
-const fn host_mac(side: usize) -> MacAddr {
-    MacAddr([2, 0x77, 0, 0, 2, side as u8])
+pub(crate) fn host_mac(side: usize) -> MacAddr {
+    MacAddr([2, 0x77, 0, 0, 2, u8::from(side != 0)])
 }
 
 impl Wires {
@@ -89,6 +89,20 @@ impl Wires {
 
     /// Sends a packet from the host of a side and says what comes out of both: `side: packet`.
     pub(crate) fn exchange(&mut self, side: usize, packet: &[u8]) -> Vec<String> {
+        self.exchange_all(side, &[packet.to_vec()])
+    }
+
+    /// The same with several packets.
+    pub(crate) fn exchange_all(&mut self, side: usize, packets: &[Vec<u8>]) -> Vec<String> {
+        for packet in packets {
+            self.send(side, packet);
+        }
+        // What is asked for behind the packets is answered behind them.
+        self.ends[side].send(&marker(side));
+        self.gather()
+    }
+
+    fn send(&mut self, side: usize, packet: &[u8]) {
         let kind = if packet[0] >> 4 == 4 {
             ethernet::IPV4
         } else {
@@ -96,9 +110,6 @@ impl Wires {
         };
         let frame = frame(gateway_mac(side), side, kind, packet);
         self.ends[side].send(&frame);
-        // What is asked for behind the packet is answered behind it.
-        self.ends[side].send(&marker(side));
-        self.gather()
     }
 
     /// The same where the marker has to come from the other side, for the port of this one does not route.
@@ -277,15 +288,24 @@ fn describe_upper(protocol: u8, bytes: &[u8], src: IpAddr, dst: IpAddr) -> Strin
         }
         proto::ICMP => {
             assert_eq!(checksum::of(bytes), 0, "bad ICMP checksum");
-            format!("icmp {}/{}", bytes[0], bytes[1])
+            describe_icmp(bytes)
         }
         proto::ICMPV6 => {
             assert!(sound(bytes), "bad ICMPv6 checksum");
-            format!("icmp {}/{}", bytes[0], bytes[1])
+            describe_icmp(bytes)
         }
         proto::IPIP | proto::IPV6 => format!("[{}]", describe_ip(bytes)),
         other => format!("protocol {other}"),
     }
+}
+
+fn describe_icmp(bytes: &[u8]) -> String {
+    let text = format!("icmp {}/{}", bytes[0], bytes[1]);
+    if [0, 8, 128, 129].contains(&bytes[0]) {
+        let ident = u16::from_be_bytes([bytes[4], bytes[5]]);
+        return format!("{text} id {ident}");
+    }
+    text
 }
 
 fn pseudo(src: IpAddr, dst: IpAddr, protocol: u8, len: usize) -> u32 {
@@ -377,14 +397,15 @@ pub(crate) fn tcp_of(ends: (&str, &str), (src_port, dst_port): (u16, u16), flags
     ip(ends, 64, proto::TCP, Some(tcp::CHECKSUM_OFFSET), segment)
 }
 
-pub(crate) fn echo_request(ends: (&str, &str)) -> Vec<u8> {
+pub(crate) fn echo_request(ends: (&str, &str), ident: u16) -> Vec<u8> {
     let is_v6 = ends.0.contains(':');
     let (kind, protocol) = if is_v6 {
         (128, proto::ICMPV6)
     } else {
         (8, proto::ICMP)
     };
-    let message = vec![kind, 0, 0, 0, 0, 9, 0, 1, 1, 2, 3, 4];
+    let mut message = vec![kind, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4];
+    message[4..6].copy_from_slice(&ident.to_be_bytes());
     ip(ends, 64, protocol, Some(2), message)
 }
 
