@@ -41,9 +41,16 @@ pub mod proto;
 mod queue;
 mod region;
 mod ring;
+#[cfg(test)]
+mod ring_model;
+mod ring_order;
 mod socket;
 mod sys;
 mod text;
+
+mod atomic {
+    pub(crate) use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
+}
 
 pub use address::{Address, AddressError};
 pub use arena::{ArenaConfig, ArenaError, ArenaRegion, BufferArena, BufferDesc};

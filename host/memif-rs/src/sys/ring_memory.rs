@@ -1,26 +1,18 @@
 //! The words of a ring in shared memory: header and descriptors, as atomics.
 
-use std::{
-    mem::offset_of,
-    ptr::NonNull,
-    sync::{
-        Arc,
-        atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
-    },
-};
+use std::{mem::offset_of, ptr::NonNull, sync::Arc};
 
 use super::{Mapping, OutOfBounds};
 use crate::{
+    atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering},
     desc::{DESC_SIZE, Descriptor},
     proto::RING_COOKIE,
     ring::RingSize,
+    ring_order::{self, FLAG_MASK_INTERRUPT},
 };
 
 /// Bytes before the first descriptor.
 const RING_HEADER_SIZE: usize = 128;
-
-/// Set by the receiver while it polls: wake-ups are not wanted.
-const FLAG_MASK_INTERRUPT: u16 = 1;
 
 /// Three cache lines of the protocol: cookie, flags and head; tail; then the descriptors.
 #[repr(C)]
@@ -95,57 +87,46 @@ impl RingMemory {
     /// The producer's (to-server) or buffer giver's (to-client) index, written by the client.
     #[inline]
     pub(crate) fn head(&self) -> u16 {
-        self.header().head.load(Ordering::Acquire)
+        ring_order::observe(&self.header().head)
     }
 
     #[inline]
     pub(crate) fn set_head(&self, index: u16) {
-        self.header().head.store(index, Ordering::Release);
+        ring_order::publish(&self.header().head, index);
     }
 
     /// The index written by the server.
     #[inline]
     pub(crate) fn tail(&self) -> u16 {
-        self.header().tail.load(Ordering::Acquire)
+        ring_order::observe(&self.header().tail)
     }
 
     #[inline]
     pub(crate) fn set_tail(&self, index: u16) {
-        self.header().tail.store(index, Ordering::Release);
+        ring_order::publish(&self.header().tail, index);
     }
 
-    /// After publishing: whether the receiver wants a wake-up. The fence pairs with the one in
-    /// [`Self::set_interrupts`]: either the receiver sees the index or this side sees the flag.
+    /// See [`ring_order::wants_interrupt`].
     #[inline]
     pub(crate) fn wants_interrupt(&self) -> bool {
-        fence(Ordering::SeqCst);
-        self.header().flags.load(Ordering::Relaxed) & FLAG_MASK_INTERRUPT == 0
+        ring_order::wants_interrupt(&self.header().flags)
     }
 
-    /// Before sleeping (`true`; look at the ring again afterwards) or to go polling (`false`).
+    /// See [`ring_order::set_interrupts`].
     pub(crate) fn set_interrupts(&self, wanted: bool) {
-        let flags = if wanted { 0 } else { FLAG_MASK_INTERRUPT };
-        self.header().flags.store(flags, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
+        ring_order::set_interrupts(&self.header().flags, wanted);
     }
 
     /// Copies the descriptor at a free-running index.
     #[inline(always)]
     pub(crate) fn descriptor(&self, index: u16) -> Descriptor {
-        let [first, second] = self.words(index);
-        Descriptor::from_words([
-            first.load(Ordering::Relaxed),
-            second.load(Ordering::Relaxed),
-        ])
+        Descriptor::from_words(ring_order::read_words(self.words(index)))
     }
 
     /// Writes the descriptor at a free-running index; published by the next index store.
     #[inline(always)]
     pub(crate) fn set_descriptor(&self, index: u16, descriptor: Descriptor) {
-        let [first, second] = self.words(index);
-        let [one, two] = descriptor.to_words();
-        first.store(one, Ordering::Relaxed);
-        second.store(two, Ordering::Relaxed);
+        ring_order::write_words(self.words(index), descriptor.to_words());
     }
 
     #[inline]
