@@ -13,6 +13,9 @@ use crate::worker::mailbox::TraceCommand;
 
 /// Packets of one `trace add` at most.
 const TRACE_MAX: u32 = 10_000;
+const COMMANDS: &str = "show | clear | trace add | pcap trace | classify filter | sr | set sr encaps | adjacency counters";
+const CLEAR: &str =
+    "clear trace | interfaces | errors | node counters | runtime | sr localsid-counters | l2fib";
 
 /// Runs a command line; errors are text too, as in VPP.
 pub fn run(engine: &mut Engine, line: &str) -> String {
@@ -28,17 +31,28 @@ pub fn run(engine: &mut Engine, line: &str) -> String {
         ["sr", what @ ..] => sr::run(engine, what),
         ["set", "sr", "encaps", what @ ..] => sr::set(engine, what),
         ["clear", what @ ..] => clear(engine, what),
+        ["adjacency", "counters", "enable"] => adjacency_counters(engine, true),
+        ["adjacency", "counters", "disable"] => adjacency_counters(engine, false),
         [] => String::new(),
-        _ => unknown(&words, 0),
+        _ => unknown(&words, 0, COMMANDS),
     }
 }
 
-/// VPP names the commands that it understood, then what it did not.
-fn unknown(words: &[&str], understood: usize) -> String {
+/// As in VPP they are not counted at first.
+fn adjacency_counters(engine: &mut Engine, on: bool) -> String {
+    engine.dataplane.count_adjacencies(on);
+    String::new()
+}
+
+/// VPP names the commands that it understood, then what it did not; what there is follows.
+fn unknown(words: &[&str], understood: usize, known_here: &str) -> String {
     let (known, rest) = words.split_at(understood.min(words.len()));
     let known = known.join(" ");
     let colon = if known.is_empty() { "" } else { ": " };
-    format!("{known}{colon}unknown input `{}'\n", rest.join(" "))
+    format!(
+        "{known}{colon}unknown input `{}'\nhint: {known_here}\n",
+        rest.join(" ")
+    )
 }
 
 fn clear(engine: &mut Engine, what: &[&str]) -> String {
@@ -57,11 +71,12 @@ fn clear(engine: &mut Engine, what: &[&str]) -> String {
             workers.for_each(|counters| counters.clear_errors());
         }
         ["sr", "localsid-counters"] => dataplane.sr_clear_localsid_counters(),
+        ["l2fib"] => dataplane.l2fib_flush_all(),
         ["runtime" | "run"] => {
             let workers = dataplane.worker_counters().iter();
             workers.for_each(|counters| counters.clear_nodes());
         }
-        _ => return unknown(&[&["clear"], what].concat(), 1),
+        _ => return unknown(&[&["clear"], what].concat(), 1, CLEAR),
     }
     String::new()
 }
@@ -93,7 +108,14 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_named_as_vpp_does() {
-        assert_eq!(unknown(&["foo", "bar"], 0), "unknown input `foo bar'\n");
-        assert_eq!(unknown(&["show", "foo"], 1), "show: unknown input `foo'\n");
+        let answer = |words: &[&str], understood| unknown(words, understood, "that");
+        assert_eq!(
+            answer(&["foo", "bar"], 0),
+            "unknown input `foo bar'\nhint: that\n"
+        );
+        assert_eq!(
+            answer(&["show", "foo"], 1),
+            "show: unknown input `foo'\nhint: that\n"
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! What the statistics segment holds, read from the engine under VPP's names.
 
+mod rows;
+
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -56,6 +58,7 @@ pub fn collect(engine: &Engine) -> Result<Image, ImageError> {
     nodes(engine, &mut image)?;
     interfaces(engine, &mut image)?;
     services(engine, &mut image)?;
+    rows::collect(engine, &mut image)?;
     errors(engine, &mut image)?;
     Ok(image)
 }

@@ -7,6 +7,9 @@ use packet::MacAddr;
 
 use crate::id::SwIfIndex;
 
+/// Learned addresses of all bridge domains together.
+pub const MACS_MAX: usize = 1 << 18;
+
 /// Parameters of a new bridge domain; the default is VPP's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BridgeSpec {

@@ -156,10 +156,17 @@ pub struct NodeCounter {
     pub vectors: u64,
 }
 
+/// Routes that packets are counted for, those with the lowest statistics indexes: each costs a load balance of its own,
+/// and a table of a million routes had better share.
+pub const ROUTES_COUNTED_MAX: u32 = 4096;
+
 /// The counters of one worker. Only that worker (and its devices, on its thread) adds.
 pub struct WorkerCounters {
     interfaces: Rows<IF_COUNTERS>,
     localsids: Rows<SID_COUNTERS>,
+    /// Packets and bytes to a prefix, and those that came by way of it as a next hop.
+    routes: Rows<4>,
+    adjacencies: Rows<2>,
     functions: Rows<FUNCTION_COUNTERS>,
     errors: Box<[[AtomicU64; DropReason::COUNT]]>,
     calls: [AtomicU64; NODES],
@@ -177,6 +184,8 @@ impl Default for WorkerCounters {
         Self {
             interfaces: Rows::default(),
             localsids: Rows::default(),
+            routes: Rows::default(),
+            adjacencies: Rows::default(),
             functions: Rows::default(),
             errors: (0..NODES)
                 .map(|_| std::array::from_fn(|_| AtomicU64::new(0)))
@@ -229,6 +238,41 @@ impl WorkerCounters {
     /// Sets the counters of a packet function to zero (an update in flight may survive).
     pub(crate) fn clear_function(&self, index: u32) {
         self.functions.clear(index);
+    }
+
+    /// Counts a packet to a prefix, or by way of it (`is_via`).
+    #[inline]
+    pub(crate) fn add_route(&self, row: u32, is_via: bool, bytes: usize) {
+        let first = usize::from(is_via) * 2;
+        self.routes.add(row, first, 1);
+        self.routes.add(row, first + 1, bytes as u64);
+    }
+
+    /// Counts a packet to a neighbour.
+    pub(crate) fn add_adjacency(&self, row: u32, bytes: usize) {
+        self.adjacencies.add(row, 0, 1);
+        self.adjacencies.add(row, 1, bytes as u64);
+    }
+
+    /// Reads the counters of a route: packets to it, and packets by way of it.
+    pub fn route(&self, row: u32) -> [Combined; 2] {
+        let [packets, bytes, via_packets, via_bytes] = self.routes.read(row);
+        [(packets, bytes), (via_packets, via_bytes)]
+            .map(|(packets, bytes)| Combined { packets, bytes })
+    }
+
+    /// Reads the counters of an adjacency.
+    pub fn adjacency(&self, row: u32) -> Combined {
+        let [packets, bytes] = self.adjacencies.read(row);
+        Combined { packets, bytes }
+    }
+
+    pub(crate) fn clear_route(&self, row: u32) {
+        self.routes.clear(row);
+    }
+
+    pub(crate) fn clear_adjacency(&self, row: u32) {
+        self.adjacencies.clear(row);
     }
 
     /// Counts receive failures of a device.

@@ -44,7 +44,12 @@ pub enum Dpo {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LoadBalance {
     buckets: Box<[Dpo]>,
+    /// Where packets are counted; [`NOT_COUNTED`] = nowhere.
+    counter: u32,
 }
+
+/// Stands for no counter.
+pub(crate) const NOT_COUNTED: u32 = u32::MAX;
 
 const BUCKETS_MAX: usize = 512;
 
@@ -62,7 +67,19 @@ impl LoadBalance {
             } else {
                 buckets
             },
+            counter: NOT_COUNTED,
         }
+    }
+
+    /// Has packets counted in this row of the counters of routes.
+    pub(crate) fn counted_in(self, counter: u32) -> Self {
+        Self { counter, ..self }
+    }
+
+    /// Row of the counters of routes, when packets are counted.
+    #[inline]
+    pub(crate) fn counter(&self) -> Option<u32> {
+        (self.counter != NOT_COUNTED).then_some(self.counter)
     }
 
     /// The choice when there is no other.

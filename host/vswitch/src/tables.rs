@@ -28,6 +28,7 @@ pub struct Tables {
     pub(crate) fibs: PVec<Fib>,
     pub(crate) load_balances: PVec<Arc<LoadBalance>>,
     pub(crate) adjacencies: PVec<Adjacency>,
+    pub(crate) counts_adjacencies: bool,
     pub(crate) adjacency_of: PMap<(SwIfIndex, IpAddr), u32>,
     pub(crate) bridges: PVec<Arc<Bridge>>,
     pub(crate) macs: PMap<(u32, MacAddr), MacEntry>,

@@ -16,6 +16,13 @@ use vswitch::{Family, SwIfIndex};
 
 use crate::engine::Engine;
 
+const SHOW: &str = "show version | threads | clock | interface [address | rx-placement | <name>] | hardware-interfaces | \
+     mode | tap | memif | ip table | ip fib | ip6 fib | ip neighbors | bridge-domain | l2fib | vxlan tunnel | \
+     acl-plugin acl | acl-plugin interface | acl-plugin sessions | abf policy | abf attach | \
+     npol interfaces | policies | rules | ipsets | flows | cnat translation | session | snat-policy | \
+     sr localsids | policies | steering-policies | encaps source addr | errors | node counters | runtime | trace | buffers | \
+     api plugin";
+
 pub(super) fn run(engine: &Engine, what: &[&str]) -> String {
     let mut out = String::new();
     let to = &mut out;
@@ -27,6 +34,13 @@ pub(super) fn run(engine: &Engine, what: &[&str]) -> String {
         }
         ["interface" | "int", names @ ..] => interface::counters(engine, names, to),
         ["hardware-interfaces" | "hardware", ..] => interface::hardware(engine, to),
+        ["mode", ..] => interface::modes(engine, to),
+        ["ip" | "ip4", "table", ..] => ip::tables(engine, Family::V4, to),
+        ["ip6", "table", ..] => ip::tables(engine, Family::V6, to),
+        ["threads"] => node::threads(engine, to),
+        ["clock", ..] => node::clock(engine, to),
+        ["buffers"] => node::buffers(engine, to),
+        ["api", "plugin"] => node::modules(to),
         ["errors" | "error" | "err"] | ["node", "counters"] => node::errors(engine, to),
         ["runtime" | "run", ..] => node::runtime(engine, to),
         ["trace", ..] => node::trace(engine, to),
@@ -50,7 +64,7 @@ pub(super) fn run(engine: &Engine, what: &[&str]) -> String {
         ["memif", ..] => device::memif(engine, to),
         ["tap", ..] => device::taps(engine, to),
         _ => {
-            return super::unknown(&[&["show"], what].concat(), 1);
+            return super::unknown(&[&["show"], what].concat(), 1, SHOW);
         }
     };
     if written.is_err() {

@@ -225,5 +225,5 @@ async fn a_switch_connects_to_another_as_memif_slave() {
     expect_ping(&a, "10.2.0.2");
     transfer(&a, &b, "10.2.0.2".parse::<IpAddr>().unwrap(), 4 << 20);
     let shown = first.cli("show memif").await;
-    assert!(shown.contains("connected to"), "{shown}");
+    assert!(shown.contains("flags connected"), "{shown}");
 }

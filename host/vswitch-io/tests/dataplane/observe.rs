@@ -1,19 +1,26 @@
 //! What an operator sees: captures, traces, counters, and the debug CLI.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use vpp_api::ethernet_types::MacAddress;
+use vpp_api::fib_types::{FibPath, FibPathNh};
 use vpp_api::interface::{PcapTraceOff, PcapTraceOn};
 use vpp_api::interface_types::InterfaceIndex;
+use vpp_api::ip::{IpRoute, IpRouteAddDel};
+use vpp_api::ip_neighbor::{IpNeighbor, IpNeighborAddDel, IpNeighborFlags};
 use vpp_api::tapv2::TapFlags;
 use vpp_api::tracedump::{
     TraceCapturePackets, TraceClearCapture, TraceFilterFlag, TraceSetFilters, TraceV2Dump,
 };
 use vpp_api::vlib::GetNodeIndex;
 use vpp_api::{ApiError, FixedString};
+use vpp_api_client::stats::StatsSegment;
 
 use crate::lab::{Namespace, is_permitted};
-use crate::switch::{PodConfig, Switch};
+use crate::switch::{PodConfig, Switch, prefix};
 use crate::traffic::expect_ping;
 
 async fn pods() -> (Switch, Vec<InterfaceIndex>, Namespace, Namespace) {
@@ -323,6 +330,65 @@ async fn a_trace_is_limited_to_input_node_and_graph_node() {
     assert_eq!(traced(&switch).await, "");
 }
 
+/// Command lines, and a part of their answers.
+const ANSWERS: &[(&str, &str)] = &[
+    ("show version", "weft-vswitch v"),
+    ("show int", "tap0 "),
+    ("show interface tap1", "tap1 "),
+    ("show hardware-interfaces", "Ethernet address"),
+    ("show interface addr", "tap0 (up):\n  L3 10.1.1.1/24"),
+    ("show interface address", "L2 bridge bd-id 7"),
+    ("show ip fib", "10.1.1.0/24\n  unicast-ip4-chain"),
+    ("show ip fib 10.1.1.1", "dpo-receive: tap0"),
+    ("show ip6 fib table 0", "::/0\n  unicast-ip6-chain"),
+    ("show ip neighbors", "10.1.1.2"),
+    ("show bridge-domain", "off"),
+    ("show bridge-domain 7 detail", "tap1"),
+    ("show bridge-domain 8", "No such bridge domain 8"),
+    ("show l2fib verbose", "L2FIB total/learned entries: "),
+    ("show vxlan tunnel", "No vxlan tunnels configured..."),
+    ("show runtime", "ip4-lookup"),
+    ("show interface rx-placement", "Thread 1 (worker-0):"),
+    ("show tap", "host"),
+    ("show trace", "No packets in trace buffer"),
+    ("show mode", "l3 tap0  \nl2 bridge tap1 bd_id 7 shg 0"),
+    ("show ip table", "[0] table_id:0 ipv4-VRF:0"),
+    ("show ip6 table", "[0] table_id:0 ipv6-VRF:0"),
+    ("show threads", "worker-1"),
+    ("show clock", "Time now "),
+    ("show buffers", "default-numa-0"),
+    (
+        "show memif",
+        "sockets\n  id  listener    filename\n  0   no",
+    ),
+    ("show acl-plugin acl", ""),
+    ("show acl-plugin sessions", "flows"),
+    (
+        "show npol interfaces",
+        "Interfaces with policies configured:",
+    ),
+    ("show npol ipsets", ""),
+    ("show cnat translation", ""),
+    ("show cnat session", "sessions"),
+    ("show cnat snat-policy", ""),
+    ("show sr localsids", "SRv6 - My LocalSID Table:"),
+    ("show sr policies", "SR policies:"),
+    ("show sr steering-policies", "SR steering policies:"),
+    ("show sr encaps source addr", "SR encaps source addr ="),
+    ("show abf policy", ""),
+    ("show abf attach", ""),
+    ("show api plugin", "interface_"),
+    (
+        "show nonsense here",
+        "show: unknown input `nonsense here'\nhint: show version",
+    ),
+    ("nonsense", "unknown input `nonsense'"),
+    ("clear nonsense", "clear: unknown input `nonsense'"),
+    ("pcap trace", "usage: pcap trace"),
+    ("pcap trace off", "already off"),
+    ("trace add nowhere 5", "unknown node or interface `nowhere'"),
+];
+
 #[tokio::test]
 async fn the_cli_answers_in_the_words_of_vpp() {
     if !is_permitted() {
@@ -330,35 +396,12 @@ async fn the_cli_answers_in_the_words_of_vpp() {
     }
     let (switch, taps, a, _b) = pods().await;
     switch.bridge(7, &[taps[1]]).await;
-    for (line, expected) in [
-        ("show version", "weft-vswitch v"),
-        ("show int", "tap0 "),
-        ("show interface tap1", "tap1 "),
-        ("show hardware-interfaces", "Ethernet address"),
-        ("show interface addr", "tap0 (up):\n  L3 10.1.1.1/24"),
-        ("show interface address", "L2 bridge bd-id 7"),
-        ("show ip fib", "10.1.1.0/24\n  unicast-ip4-chain"),
-        ("show ip fib 10.1.1.1", "dpo-receive: tap0"),
-        ("show ip6 fib table 0", "::/0\n  unicast-ip6-chain"),
-        ("show ip neighbors", "10.1.1.2"),
-        ("show bridge-domain", "off"),
-        ("show bridge-domain 7 detail", "tap1"),
-        ("show bridge-domain 8", "No such bridge domain 8"),
-        ("show l2fib verbose", "l2fib"),
-        ("show vxlan tunnel", "No vxlan tunnels configured..."),
-        ("show runtime", "ip4-lookup"),
-        ("show interface rx-placement", "Thread 1 (worker-0):"),
-        ("show tap", "host"),
-        ("show trace", "No packets in trace buffer"),
-        ("show nonsense here", "show: unknown input `nonsense here'"),
-        ("nonsense", "unknown input `nonsense'"),
-        ("clear nonsense", "clear: unknown input `nonsense'"),
-        ("pcap trace", "usage: pcap trace"),
-        ("pcap trace off", "already off"),
-        ("trace add nowhere 5", "unknown node or interface `nowhere'"),
-    ] {
+    for (line, expected) in ANSWERS {
         let answer = switch.cli(line).await;
         assert!(answer.contains(expected), "{line}:\n{answer}");
+        let is_known = !answer.contains("unknown input") && !answer.contains("usage:");
+        let is_refused = expected.contains("unknown input") || expected.contains("usage:");
+        assert!(is_known || is_refused, "{line}:\n{answer}");
     }
     a.try_run("ping -n -c 1 -W 1 10.99.99.99");
     for line in ["show errors", "show node counters"] {
@@ -367,6 +410,7 @@ async fn the_cli_answers_in_the_words_of_vpp() {
     }
     for (clear, show, gone) in [
         ("clear errors", "show errors", "route says drop"),
+        ("clear l2fib", "show l2fib all", "Mac-Address"),
         ("clear interfaces", "show int tap0", "rx bytes"),
         ("clear runtime", "show runtime", "ip4-lookup"),
     ] {
@@ -374,4 +418,80 @@ async fn the_cli_answers_in_the_words_of_vpp() {
         let answer = switch.cli(show).await;
         assert!(!answer.contains(gone), "{clear}:\n{answer}");
     }
+}
+
+/// Packets of an object in a table of the statistics, once they are published.
+async fn counted(switch: &Switch, table: &str, index: u32, at_least: u64) -> u64 {
+    let socket = switch.dir.path().join("stats.sock");
+    let patience = Duration::from_secs(10);
+    let segment = StatsSegment::connect(&socket, patience).await.unwrap();
+    let deadline = Instant::now() + patience;
+    loop {
+        let read = segment.read(|name| name == table).await.unwrap();
+        let value = read.get(table).unwrap_or_else(|| panic!("{table}"));
+        let packets = value.packets(index as usize).unwrap_or_default();
+        if packets >= at_least || Instant::now() > deadline {
+            return packets;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn statistics_tell_routes_and_neighbours_apart() {
+    if !is_permitted() {
+        return;
+    }
+    let (switch, taps, a, _b) = pods().await;
+    let route = IpRouteAddDel {
+        is_add: true,
+        route: IpRoute {
+            prefix: prefix("10.50.0.0/16"),
+            paths: vec![FibPath {
+                sw_if_index: taps[1].0,
+                weight: 1,
+                nh: FibPathNh {
+                    address: "10.1.2.2".parse::<IpAddr>().unwrap().into(),
+                    ..FibPathNh::default()
+                },
+                ..FibPath::default()
+            }],
+            ..IpRoute::default()
+        },
+        ..IpRouteAddDel::default()
+    };
+    let index = switch.api.request(&route).await.unwrap().stats_index;
+    a.try_run("ping -n -c 3 -i 0.2 -W 1 10.50.0.7");
+    assert_eq!(counted(&switch, "/net/route/to", index, 3).await, 3);
+    assert_eq!(counted(&switch, "/net/route/via", index, 0).await, 0);
+    let neighbor = IpNeighborAddDel {
+        is_add: true,
+        neighbor: IpNeighbor {
+            sw_if_index: taps[1],
+            flags: IpNeighborFlags::STATIC,
+            mac_address: MacAddress([2, 0, 0, 0, 0, 9]),
+            ip_address: "10.1.2.9".parse().unwrap(),
+        },
+    };
+    let index = switch.api.request(&neighbor).await.unwrap().stats_index;
+    a.try_run("ping -n -c 1 -W 1 10.1.2.9");
+    assert_eq!(switch.cli("adjacency counters enable").await, "");
+    a.try_run("ping -n -c 2 -i 0.2 -W 1 10.1.2.9");
+    assert_eq!(counted(&switch, "/net/adjacency", index, 2).await, 2);
+    for name in [
+        "/net/npol/rx/flows/allow",
+        "/net/npol/rx/flows/deny",
+        "/net/npol/tx/flows/allow",
+        "/net/npol/tx/flows/deny",
+    ] {
+        assert_eq!(counted(&switch, name, taps[0].0, 0).await, 0, "{name}");
+    }
+    let socket = switch.dir.path().join("stats.sock");
+    let segment = StatsSegment::connect(&socket, Duration::from_secs(10)).await;
+    let read = segment
+        .unwrap()
+        .read(|n| n.starts_with("/buffer-pools/"))
+        .await;
+    let text = format!("{:?}", read.unwrap());
+    assert!(text.contains("/available\": Number(128)"), "{text}");
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Dataplane;
 use super::route::{Choice, Target};
+use crate::counters::ROUTES_COUNTED_MAX;
 use crate::dpo::{Dpo, LoadBalance};
 use crate::id::SwIfIndex;
 use crate::interface::LinkMode;
@@ -31,13 +32,17 @@ impl Dataplane {
         held.iter().for_each(|key| self.release_adjacency(*key));
     }
 
-    /// Gives the load balance of a route, which all routes with the same choices share, and the adjacencies that the
-    /// route now holds.
+    /// Gives the load balance of a route, and the adjacencies that the route now holds. Routes that are not counted share
+    /// the load balance of the same choices: a full table has few of them, which stay in the cache.
     pub(super) fn share_load_balance(
         &mut self,
         choices: &[Choice],
+        stats_index: u32,
     ) -> (u32, Vec<(SwIfIndex, IpAddr)>) {
-        let (choices, held) = self.balance(choices);
+        let (mut choices, held) = self.balance(choices);
+        if stats_index < ROUTES_COUNTED_MAX {
+            choices = choices.counted_in(stats_index);
+        }
         if let Some((index, users)) = self.shared_load_balances.get_mut(&choices) {
             *users += 1;
             return (*index, held);

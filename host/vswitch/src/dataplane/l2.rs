@@ -7,15 +7,14 @@ use packet::MacAddr;
 
 use super::{Dataplane, Result};
 use crate::bridge::{
-    Bridge, BridgeFlags, BridgeInfo, BridgeSpec, L2FibEntry, L2FibFlags, MacEntry, Member, PortType,
+    Bridge, BridgeFlags, BridgeInfo, BridgeSpec, L2FibEntry, L2FibFlags, MACS_MAX, MacEntry,
+    Member, PortType,
 };
 use crate::error::ApiError;
 use crate::id::{Nanos, SwIfIndex};
 use crate::interface::{InterfaceKind, L2Config, LinkMode};
 
 const BD_ID_MAX: u32 = (1 << 24) - 1;
-/// Learned addresses of all bridge domains together.
-const MACS_MAX: usize = 1 << 18;
 
 impl Dataplane {
     /// Adds (`Some`) or deletes (`None`) a bridge domain and gives its id; no id, or `u32::MAX`, takes a free one.

@@ -335,12 +335,29 @@ impl Dataplane {
         keys.into_iter().for_each(|key| self.rewrite_adjacency(key));
     }
 
+    /// Counts packets by adjacency, or no more; as in VPP they are not counted at first.
+    pub fn count_adjacencies(&mut self, on: bool) {
+        self.tables.counts_adjacencies = on;
+        self.dirty = true;
+    }
+
+    /// Number of rows in the counters of adjacencies.
+    pub fn adjacency_rows(&self) -> u32 {
+        let used = self
+            .neighbors
+            .adjacencies
+            .values()
+            .map(|(index, _)| index + 1);
+        used.max().unwrap_or(0)
+    }
+
     pub(super) fn acquire_adjacency(&mut self, key: Key) -> u32 {
         if let Some((index, holders)) = self.neighbors.adjacencies.get_mut(&key) {
             *holders += 1;
             return *index;
         }
         let index = self.neighbors.pool.take();
+        self.counters.iter().for_each(|c| c.clear_adjacency(index));
         self.neighbors.adjacencies.insert(key, (index, 1));
         self.tables.adjacency_of.insert(key, index);
         self.rewrite_adjacency(key);

@@ -16,6 +16,11 @@ impl Pool {
         })
     }
 
+    /// Numbers given so far: all in use are less.
+    pub(super) const fn size(&self) -> u32 {
+        self.next
+    }
+
     pub(super) fn give_back(&mut self, index: u32) {
         self.free.insert(index);
     }

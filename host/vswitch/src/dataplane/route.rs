@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::{Dataplane, Result};
+use crate::counters::ROUTES_COUNTED_MAX;
 use crate::dpo::Dpo;
 use crate::error::ApiError;
 use crate::id::{Family, SwIfIndex};
@@ -220,6 +221,11 @@ impl Dataplane {
         }
     }
 
+    /// Number of rows in the counters of routes.
+    pub fn route_rows(&self) -> u32 {
+        self.route_stats_pool.size().min(ROUTES_COUNTED_MAX)
+    }
+
     pub(super) fn add_source(
         &mut self,
         fib: u32,
@@ -229,9 +235,13 @@ impl Dataplane {
     ) {
         let key = (fib, prefix);
         if !self.routes.contains_key(&key) {
+            let stats_index = self.route_stats_pool.take();
+            self.counters
+                .iter()
+                .for_each(|c| c.clear_route(stats_index));
             let entry = RouteEntry {
                 sources: BTreeMap::new(),
-                stats_index: self.route_stats_pool.take(),
+                stats_index,
                 load_balance: None,
                 held: Vec::new(),
             };
@@ -382,7 +392,8 @@ impl Dataplane {
         };
         let choices = entry.sources.values().next().cloned().unwrap_or_default();
         let old = (entry.load_balance.take(), std::mem::take(&mut entry.held));
-        let (index, held) = self.share_load_balance(&choices);
+        let stats_index = entry.stats_index;
+        let (index, held) = self.share_load_balance(&choices, stats_index);
         if let Some(entry) = self.routes.get_mut(&key) {
             (entry.load_balance, entry.held) = (Some(index), held);
         }

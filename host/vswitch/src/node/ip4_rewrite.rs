@@ -40,6 +40,9 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         ipv4::decrement_ttl(header);
     }
     let next = rewrite::apply(frame, out, adjacency, with, Family::V4);
+    if env.tables.counts_adjacencies {
+        env.counters.add_adjacency(frame.meta.object, frame.len());
+    }
     let next = npol::leave(env, out, frame, (next, Family::V4));
     if next != Next::To(NodeId::InterfaceOutput) {
         return next;

@@ -22,6 +22,9 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some(choices) = found.and_then(|index| env.load_balance(index)) else {
         return Next::Drop(DropReason::NoRoute);
     };
+    if let Some(row) = choices.counter() {
+        env.counters.add_route(row, false, frame.l3_len());
+    }
     if let Some(Dpo::Adjacency(index)) = choices.only() {
         frame.meta.object = index;
         return Next::To(NodeId::Ip6Rewrite);

@@ -37,6 +37,9 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         ipv6::decrement_hop_limit(header);
     }
     let next = rewrite::apply(frame, out, adjacency, with, Family::V6);
+    if env.tables.counts_adjacencies {
+        env.counters.add_adjacency(frame.meta.object, frame.len());
+    }
     let next = npol::leave(env, out, frame, (next, Family::V6));
     if next != Next::To(NodeId::InterfaceOutput) {
         return next;

@@ -43,11 +43,11 @@ pub(super) fn through(
             }
             Dpo::Lookup(fib) => {
                 frame.meta.fib = fib;
-                env.tables.route(fib, next_hop)
+                (env.tables.route(fib, next_hop), false)
             }
             Dpo::Recursive { fib, next_hop: via } => {
                 next_hop = via;
-                env.tables.route(fib, via)
+                (env.tables.route(fib, via), true)
             }
             Dpo::SrLocalsid(index) => {
                 frame.meta.object = index;
@@ -62,8 +62,13 @@ pub(super) fn through(
             }
         };
         match found {
-            Some(more) => choices = more,
-            None => return Next::Drop(DropReason::NoRoute),
+            (Some(more), is_via) => {
+                choices = more;
+                if let Some(row) = more.counter() {
+                    env.counters.add_route(row, is_via, frame.l3_len());
+                }
+            }
+            (None, _) => return Next::Drop(DropReason::NoRoute),
         }
     }
     Next::Drop(DropReason::RecursionLimit)

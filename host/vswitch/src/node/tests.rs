@@ -6,6 +6,7 @@ mod arp_term;
 mod bridge;
 mod chaos;
 mod cnat;
+mod counted;
 mod fragments;
 mod function;
 mod ipip;

@@ -27,19 +27,28 @@ fn translations(engine: &Engine, out: &mut String) -> fmt::Result {
         };
         writeln!(
             out,
-            "[{}] {} protocol {} lb:{balance} fhc:{:#x} flows {}",
+            "[{}] {} {} lb:{balance} fhc:{:#x} flows:{}",
             info.id,
             endpoint(engine, &info.vip),
-            info.protocol,
+            protocol(info.protocol),
             info.flow_hash,
             info.chosen.packets
         )?;
         for path in &info.paths {
             let (src, dst) = (endpoint(engine, &path.src), endpoint(engine, &path.dst));
-            writeln!(out, "  {src}->{dst} flags {:#x}", path.flags)?;
+            writeln!(out, "{src}->{dst} flags:{:#x}", path.flags)?;
         }
     }
     Ok(())
+}
+
+fn protocol(number: u8) -> String {
+    match number {
+        6 => "TCP".to_owned(),
+        17 => "UDP".to_owned(),
+        132 => "SCTP".to_owned(),
+        number => number.to_string(),
+    }
 }
 
 fn endpoint(engine: &Engine, resolved: &Resolved) -> String {
@@ -83,7 +92,11 @@ fn session(info: &SessionInfo, out: &mut String) -> fmt::Result {
 fn snat(engine: &Engine, out: &mut String) -> fmt::Result {
     for info in engine.dataplane.cnat_snat_addresses() {
         let [fwd, _] = info.fwd_tables;
-        writeln!(out, "table {fwd} ip4: {} ip6: {}", info.ip4, info.ip6)?;
+        writeln!(
+            out,
+            "Source NAT (table {fwd})\n  ip4: {};0\n  ip6: {};0",
+            info.ip4, info.ip6
+        )?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use vswitch::Family;
 use vswitch::interface::{InterfaceInfo, L2Config};
 
 use super::{name, up};
+use crate::device::inlet::RxMode;
 use crate::engine::Engine;
 
 /// All interfaces, or those that are named.
@@ -110,17 +111,41 @@ fn l2(engine: &Engine, info: &InterfaceInfo, out: &mut String) -> fmt::Result {
         L2Config::L3 => Ok(()),
         L2Config::Xconnect(to) => writeln!(out, "  L2 xconnect {}", name(engine, to)),
         L2Config::Bridge { bridge, shg, bvi } => {
-            let is_member = |b: &vswitch::bridge::BridgeInfo| {
-                b.members.iter().any(|(on, _)| *on == info.sw_if_index)
-            };
-            let domain = engine.dataplane.bridge_domains().find(is_member);
-            let bd_id = domain.map_or(0, |b| b.bd_id);
+            let bd_id = bridge_of(engine, info);
             let bvi = if bvi { " bvi" } else { "" };
             writeln!(out, "  L2 bridge bd-id {bd_id} idx {bridge} shg {shg}{bvi}")
         }
         L2Config::SrPolicy(_) => writeln!(out, "  SR steering"),
         L2Config::SrProxy(_) => writeln!(out, "  SR proxy"),
     }
+}
+
+/// One line per interface: routed, bridged or connected.
+pub(super) fn modes(engine: &Engine, out: &mut String) -> fmt::Result {
+    for info in engine.dataplane.interfaces() {
+        match info.l2 {
+            L2Config::L3 => writeln!(out, "l3 {}  ", info.name)?,
+            L2Config::Xconnect(to) => {
+                writeln!(out, "l2 xconnect {} {}", info.name, name(engine, to))?;
+            }
+            L2Config::Bridge { shg, bvi, .. } => {
+                let bd_id = bridge_of(engine, info);
+                let bvi = if bvi { " bvi" } else { "" };
+                writeln!(out, "l2 bridge {} bd_id {bd_id}{bvi} shg {shg}", info.name)?;
+            }
+            L2Config::SrPolicy(_) | L2Config::SrProxy(_) => {
+                writeln!(out, "l2 sr {}  ", info.name)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn bridge_of(engine: &Engine, info: &InterfaceInfo) -> u32 {
+    let is_member =
+        |b: &vswitch::bridge::BridgeInfo| b.members.iter().any(|(on, _)| *on == info.sw_if_index);
+    let domain = engine.dataplane.bridge_domains().find(is_member);
+    domain.map_or(0, |b| b.bd_id)
 }
 
 pub(super) fn placement(engine: &Engine, out: &mut String) -> fmt::Result {
@@ -132,7 +157,12 @@ pub(super) fn placement(engine: &Engine, out: &mut String) -> fmt::Result {
             writeln!(out, "Thread {} (worker-{worker}):", worker + 1)?;
             last = Some(worker);
         }
-        writeln!(out, "    {} queue {queue} (adaptive)", name(engine, of))?;
+        let mode = match engine.rx_mode(of, queue) {
+            RxMode::Polling => "polling",
+            RxMode::Interrupt => "interrupt",
+            RxMode::Adaptive => "adaptive",
+        };
+        writeln!(out, "    {} queue {queue} ({mode})", name(engine, of))?;
     }
     Ok(())
 }

@@ -108,6 +108,14 @@ pub(super) fn describe(engine: &Engine, path: &RoutePath) -> String {
     text
 }
 
+pub(super) fn tables(engine: &Engine, family: Family, out: &mut String) -> fmt::Result {
+    let all = engine.dataplane.ip_tables().into_iter();
+    for (at, table) in all.filter(|t| t.family == family).enumerate() {
+        writeln!(out, "[{at}] table_id:{} {}", table.table_id, table.name)?;
+    }
+    Ok(())
+}
+
 pub(super) fn neighbors(engine: &Engine, families: &[Family], out: &mut String) -> fmt::Result {
     writeln!(
         out,

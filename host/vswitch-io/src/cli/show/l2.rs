@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use vswitch::bridge::BridgeInfo;
+use vswitch::bridge::{BridgeInfo, L2FibEntry, MACS_MAX};
 
 use super::{name, on};
 use crate::engine::Engine;
@@ -24,8 +24,8 @@ pub(super) fn bridges(engine: &Engine, what: &[&str], out: &mut String) -> fmt::
         };
     }
     heading(out)?;
-    for bridge in &all {
-        domain(engine, bridge, out)?;
+    for (at, bridge) in all.iter().enumerate() {
+        domain(engine, bridge, at, out)?;
         if is_detailed {
             ports(engine, bridge, out)?;
         }
@@ -36,6 +36,8 @@ pub(super) fn bridges(engine: &Engine, what: &[&str], out: &mut String) -> fmt::
 fn heading(out: &mut String) -> fmt::Result {
     for (title, width) in [
         ("BD-ID", 8),
+        ("Index", 8),
+        ("BSN", 6),
         ("Age(min)", 10),
         ("Learning", 10),
         ("U-Forwrd", 10),
@@ -44,13 +46,14 @@ fn heading(out: &mut String) -> fmt::Result {
         ("ARP-Term", 10),
         ("arp-ufwd", 10),
         ("Learn-co", 10),
+        ("Learn-li", 10),
     ] {
         write!(out, "{title:^width$}")?;
     }
     writeln!(out, "  BVI-Intf")
 }
 
-fn domain(engine: &Engine, bridge: &BridgeInfo, out: &mut String) -> fmt::Result {
+fn domain(engine: &Engine, bridge: &BridgeInfo, at: usize, out: &mut String) -> fmt::Result {
     let spec = &bridge.spec;
     let age = match spec.mac_age {
         0 => "off".to_owned(),
@@ -63,12 +66,12 @@ fn domain(engine: &Engine, bridge: &BridgeInfo, out: &mut String) -> fmt::Result
     };
     let entries = engine.dataplane.l2fib(bridge.bd_id);
     let learned = entries.iter().filter(|e| !e.flags.static_mac).count();
-    write!(out, "{:^8}{age:^10}", bridge.bd_id)?;
+    write!(out, "{:^8}{at:^8}{:^6}{age:^10}", bridge.bd_id, 0)?;
     write!(out, "{:^10}{:^10}", on(spec.learn), on(spec.forward))?;
     write!(out, "{unknown:^10}{:^10}", on(spec.flood))?;
     write!(out, "{:^10}{:^10}", on(spec.arp_term), on(spec.arp_ufwd))?;
     let bvi = bridge.bvi.map_or("N/A", |bvi| name(engine, bvi));
-    writeln!(out, "{learned:^10}  {bvi}")?;
+    writeln!(out, "{learned:^10}{MACS_MAX:^10}  {bvi}")?;
     if !spec.tag.is_empty() {
         writeln!(out, "  BD-Tag: {}", spec.tag)?;
     }
@@ -113,8 +116,8 @@ pub(super) fn l2fib(engine: &Engine, what: &[&str], out: &mut String) -> fmt::Re
     let all: Vec<_> = wanted
         .flat_map(|b| engine.dataplane.l2fib(b.bd_id))
         .collect();
-    if all.is_empty() {
-        return writeln!(out, "no l2fib entries");
+    if what.is_empty() || all.is_empty() {
+        return totals(&all, out);
     }
     writeln!(
         out,
@@ -143,8 +146,16 @@ pub(super) fn l2fib(engine: &Engine, what: &[&str], out: &mut String) -> fmt::Re
             mark(flags.bvi_mac),
         )?;
     }
+    totals(&all, out)
+}
+
+fn totals(all: &[L2FibEntry], out: &mut String) -> fmt::Result {
     let learned = all.iter().filter(|e| !e.flags.static_mac).count();
-    writeln!(out, "L2FIB total/learned entries: {}/{learned}", all.len())
+    writeln!(
+        out,
+        "L2FIB total/learned entries: {}/{learned}  Learn limit: {MACS_MAX}",
+        all.len()
+    )
 }
 
 pub(super) fn vxlan(engine: &Engine, out: &mut String) -> fmt::Result {

@@ -1,9 +1,10 @@
-//! `show errors`, `show runtime`, `show trace`.
+//! `show errors`, `show runtime`, `show trace`, `show buffers`, `show threads`.
 
 use std::fmt::{self, Write};
 
 use vswitch::graph::NodeId;
 
+use crate::device::pool::{SLOT_LEN, SLOTS};
 use crate::engine::Engine;
 
 pub(super) fn errors(engine: &Engine, out: &mut String) -> fmt::Result {
@@ -30,8 +31,8 @@ pub(super) fn runtime(engine: &Engine, out: &mut String) -> fmt::Result {
         writeln!(out, "---------------\nThread {} worker-{at}", at + 1)?;
         writeln!(
             out,
-            "{:^28}{:>12}{:>16}{:>16}{:>14}",
-            "Name", "State", "Calls", "Vectors", "Vectors/Call"
+            "{:^28}{:>12}{:>16}{:>16}{:>16}{:>14}",
+            "Name", "State", "Calls", "Vectors", "Suspends", "Vectors/Call"
         )?;
         let nodes = NodeId::ALL.iter().map(|node| worker.node(*node));
         for node in nodes.filter(|node| node.calls > 0) {
@@ -39,10 +40,54 @@ pub(super) fn runtime(engine: &Engine, out: &mut String) -> fmt::Result {
             let rate = format!("{}.{:02}", hundredths / 100, hundredths % 100);
             writeln!(
                 out,
-                "{:<28}{:>12}{:>16}{:>16}{rate:>14}",
-                node.name, "active", node.calls, node.vectors
+                "{:<28}{:>12}{:>16}{:>16}{:>16}{rate:>14}",
+                node.name, "active", node.calls, node.vectors, 0
             )?;
         }
+    }
+    Ok(())
+}
+
+/// The slots of the workers; between two batches all are free.
+pub(super) fn buffers(engine: &Engine, out: &mut String) -> fmt::Result {
+    writeln!(
+        out,
+        "{:<20}{:>6}{:>5}{:>7}{:>11}{:>7}{:>7}{:>8}{:>7}",
+        "Pool Name", "Index", "NUMA", "Size", "Data Size", "Total", "Avail", "Cached", "Used"
+    )?;
+    let all = engine.worker_count() * SLOTS;
+    writeln!(
+        out,
+        "{:<20}{:>6}{:>5}{SLOT_LEN:>7}{SLOT_LEN:>11}{all:>7}{all:>7}{:>8}{:>7}",
+        "default-numa-0", 0, 0, 0, 0
+    )
+}
+
+pub(super) fn threads(engine: &Engine, out: &mut String) -> fmt::Result {
+    writeln!(out, "{:<7}{:<20}Type", "ID", "Name")?;
+    writeln!(out, "{:<7}vpp_main", 0)?;
+    for worker in 0..engine.worker_count() {
+        writeln!(
+            out,
+            "{:<7}{:<20}workers",
+            worker + 1,
+            format!("worker-{worker}")
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) fn clock(engine: &Engine, out: &mut String) -> fmt::Result {
+    let now = std::time::Duration::from_nanos(engine.now().0);
+    writeln!(out, "Time now {}.{:06}", now.as_secs(), now.subsec_micros())
+}
+
+/// Modules of the API, named as VPP does: with the checksum of the whole module.
+pub(super) fn modules(out: &mut String) -> fmt::Result {
+    writeln!(out, "Plugin API modules...\n{:<50} Version", "Name")?;
+    for module in vpp_api::MODULES {
+        let name = format!("{}_{:08x}", module.name, module.crc);
+        writeln!(out, "{name:<50} {}", module.version)?;
     }
     Ok(())
 }

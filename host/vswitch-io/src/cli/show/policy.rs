@@ -89,6 +89,7 @@ fn policies(engine: &Engine, out: &mut String) -> fmt::Result {
 }
 
 fn interfaces(engine: &Engine, out: &mut String) -> fmt::Result {
+    writeln!(out, "Interfaces with policies configured:")?;
     for (on, policies) in engine.dataplane.npol_interfaces() {
         let inverted = if policies.invert_rx_tx {
             " inverted"
