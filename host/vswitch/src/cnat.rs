@@ -13,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::id::{Family, SwIfIndex};
 
+pub(crate) mod key;
 mod maglev;
 pub(crate) mod packet;
 pub(crate) mod pass;

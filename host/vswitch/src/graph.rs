@@ -102,10 +102,8 @@ impl State {
     }
 
     /// What was remembered under a number.
-    pub(crate) fn recall(&self, number: u16) -> Option<Pass> {
-        self.passes
-            .get(usize::from(number).checked_sub(1)?)
-            .copied()
+    pub(crate) fn recall(&self, number: u16) -> Option<&Pass> {
+        self.passes.get(usize::from(number).checked_sub(1)?)
     }
 }
 
@@ -350,6 +348,7 @@ impl Graph<'_> {
             NodeId::UrpfOutput => self.each(node, ids, node::urpf::process_output),
             NodeId::AclInput => self.each(node, ids, node::acl_input::process),
             NodeId::CnatInput4 | NodeId::CnatInput6 => {
+                node::cnat_input::warm(self.env.tables, self.batch, ids);
                 self.each(node, ids, node::cnat_input::process);
             }
             NodeId::CnatReturn4 | NodeId::CnatReturn6 => {

@@ -36,6 +36,8 @@ const TRIES: usize = 256;
 const SLOTS_AT_LIMIT: usize = 13;
 /// Entries in a key's first bucket from which on its second one is looked at.
 const SPILL: u32 = 8;
+/// Entries that are fetched together: more than a processor fetches at once, and few enough to stay in its first cache.
+const WARM_AT_ONCE: usize = 64;
 /// Length of a tick as a power of two of nanoseconds: 134 ms.
 const TICK_SHIFT: u32 = 27;
 
@@ -94,6 +96,11 @@ impl<const V: usize> Found<V> {
     /// How long the entry lives untouched.
     pub const fn timeout(&self) -> Timeout {
         self.stamp.timeout()
+    }
+
+    /// Whether it was untouched for longer than that.
+    pub(crate) fn is_over(&self, now: Nanos) -> bool {
+        self.stamp.is_over(now)
     }
 }
 
@@ -176,12 +183,37 @@ impl<const K: usize, const V: usize> FlowTable<K, V> {
     /// Finds a live entry.
     #[inline]
     pub fn get(&self, key: &[u64; K], now: Nanos) -> Option<Found<V>> {
+        self.find(key).filter(|found| !found.is_over(now))
+    }
+
+    /// Finds an entry, over or not.
+    #[inline]
+    pub(crate) fn find(&self, key: &[u64; K]) -> Option<Found<V>> {
         let memory = self.memory.get()?;
         let probe = self.probe(memory, key);
-        let found = memory
+        memory
             .find(probe.first, probe.tag, key)
-            .or_else(|| memory.find(probe.second, probe.tag, key))?;
-        (!found.stamp.is_over(now)).then_some(found)
+            .or_else(|| memory.find(probe.second, probe.tag, key))
+    }
+
+    /// Brings what [`FlowTable::find`] will read of many entries into the cache, all at the same time; found one after
+    /// the other, each would be waited for.
+    pub(crate) fn warm(&self, keys: &[[u64; K]]) {
+        let Some(memory) = self.memory.get() else {
+            return;
+        };
+        for keys in keys.chunks(WARM_AT_ONCE) {
+            let mut places = [(0, 0); WARM_AT_ONCE];
+            for (place, key) in places.iter_mut().zip(keys) {
+                let probe = self.probe(memory, key);
+                *place = (probe.first, probe.tag);
+            }
+            let places = places.get(..keys.len()).unwrap_or(&places);
+            let headers = places.iter().map(|(at, _)| memory.load_header(*at));
+            std::hint::black_box(headers.fold(0, |sum, word| sum ^ word));
+            let slots = places.iter().map(|(at, tag)| memory.load_slot(*at, *tag));
+            std::hint::black_box(slots.fold(0, |sum, word| sum ^ word));
+        }
     }
 
     /// Starts the timeout of an entry again, and tells whether that was the first time in this tick.
@@ -197,6 +229,15 @@ impl<const K: usize, const V: usize> FlowTable<K, V> {
                 stamp.compare_exchange(found.stamp.0, fresh, Ordering::Relaxed, Ordering::Relaxed);
         }
         true
+    }
+
+    /// Lets an entry live as if it had been touched when `leader` was.
+    pub(crate) fn follow(&self, found: &Found<V>, leader: &Found<V>) {
+        let stamp = leader.stamp.0 & !u64::from(u32::MAX) | found.stamp.0 & u64::from(u32::MAX);
+        if let Some(word) = self.memory.get().and_then(|m| m.stamp(found.slot)) {
+            let _ =
+                word.compare_exchange(found.stamp.0, stamp, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 
     /// Lets `decide` look at the value of `key` (`None` when absent or over) and say what becomes of it;
@@ -281,6 +322,17 @@ impl<const K: usize, const V: usize> FlowTable<K, V> {
         &self,
         slots: usize,
         now: Nanos,
+        expired: impl FnMut(&[u64; K], &[u64; V]),
+    ) -> usize {
+        self.age_after(slots, now, |_, _| {}, expired)
+    }
+
+    /// The same; before entries that are over are removed, `last` hears of each and may touch it.
+    pub(crate) fn age_after(
+        &self,
+        slots: usize,
+        now: Nanos,
+        mut last: impl FnMut(&[u64; K], &[u64; V]),
         mut expired: impl FnMut(&[u64; K], &[u64; V]),
     ) -> usize {
         let Some(memory) = self.memory.get() else {
@@ -292,6 +344,11 @@ impl<const K: usize, const V: usize> FlowTable<K, V> {
         for _ in 0..buckets {
             at = if at < memory.buckets() { at } else { 0 };
             if memory.any(at, |stamp| stamp.is_over(now)) {
+                memory.copy(at, |key, value, stamp| {
+                    if stamp.is_over(now) {
+                        last(key, value);
+                    }
+                });
                 removed += self.sweep(memory, at, |key, value, stamp| {
                     let over = stamp.is_over(now);
                     if over {
@@ -319,12 +376,19 @@ impl<const K: usize, const V: usize> FlowTable<K, V> {
 
     /// Visits every live entry once; entries that come or go meanwhile may be missed.
     pub fn for_each(&self, now: Nanos, mut visit: impl FnMut(&[u64; K], &[u64; V])) {
+        self.for_all(now, |key, value, is_over| {
+            if !is_over {
+                visit(key, value);
+            }
+        });
+    }
+
+    /// Visits every entry once and tells whether it is over.
+    pub(crate) fn for_all(&self, now: Nanos, mut visit: impl FnMut(&[u64; K], &[u64; V], bool)) {
         if let Some(memory) = self.memory.get() {
             for at in 0..memory.buckets() {
                 memory.copy(at, |key, value, stamp| {
-                    if !stamp.is_over(now) {
-                        visit(key, value);
-                    }
+                    visit(key, value, stamp.is_over(now));
                 });
             }
         }

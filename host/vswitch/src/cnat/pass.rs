@@ -278,6 +278,15 @@ impl Pass {
             || packet.set_end(frame, End::Src, to))
     }
 
+    /// Whether the output arc has nothing to decide and nothing to rewrite.
+    #[inline]
+    pub(crate) fn leaves_as_it_is(&self) -> bool {
+        let (key, session) = (&self.key, &self.session);
+        session.flags & (COMPLETE | RETURN) != 0
+            && (session.flags & (NO_NAT | BOTH_ENDS) != 0
+                || (key.src, key.src_port) == (session.to.src, session.to.src_port))
+    }
+
     /// Rewrites what the output arc has to.
     pub(crate) fn rewrite_output(&self, frame: &mut Frame, packet: &Packet) -> bool {
         let (key, to) = (&self.key, &self.session.to);

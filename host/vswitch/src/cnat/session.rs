@@ -19,6 +19,9 @@ const FRAGMENTED_MAX: usize = 16_384;
 /// Share of the table that one round of ageing looks at.
 const AGE_ROUNDS: usize = 8;
 
+/// Sessions from which on they are fetched for many packets together: half a mebibyte.
+const WARM_MIN: usize = 8192;
+
 /// This is the answering direction (VPP's `CNAT_SESSION_IS_RETURN`).
 pub(crate) const RETURN: u8 = 16;
 /// Both ends are rewritten on input (VPP's `CNAT_SESSION_FLAG_HAS_CLIENT`).
@@ -48,6 +51,11 @@ pub(crate) const TRACKER_MAX: u32 = (1 << 24) - 1;
 impl Session {
     pub(crate) const fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
+    }
+
+    /// The key of the other direction, if that is kept.
+    fn opposite_of(&self, key: &Tuple) -> Option<Tuple> {
+        (self.has(COMPLETE) && !self.has(NO_RETURN)).then(|| opposite_key(key, self))
     }
 
     const fn meta(&self) -> u64 {
@@ -80,6 +88,9 @@ pub struct SessionInfo {
     /// VPP's flags: 1 has a client, 16 is the answering direction.
     pub flags: u32,
 }
+
+/// The key of an IPv4 flow in its table.
+pub(crate) type FlowKey4 = [u64; 2];
 
 type V4 = FlowTable<2, 3>;
 type V6 = FlowTable<5, 6>;
@@ -119,40 +130,76 @@ impl Sessions {
         self.serial.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Finds a session and keeps it, and its opposite direction, from ageing.
+    /// Finds a session and keeps it from ageing. A direction without packets lives as long as its opposite does, which is
+    /// looked up when that matters and not with every packet.
     #[inline]
     pub(crate) fn hit(&self, key: &Tuple, now: Nanos) -> Option<Session> {
-        let (session, first_of_tick) = match key.family {
-            Family::V4 => {
-                let found = self.v4.get(&words4(key), now)?;
-                (session4(&found.value), self.v4.touch(&found, now))
-            }
-            Family::V6 => {
-                let found = self.v6.get(&key.words(), now)?;
-                (session6(&found.value), self.v6.touch(&found, now))
-            }
-        };
-        if first_of_tick && session.has(COMPLETE) && !session.has(NO_RETURN) {
-            self.keep_opposite(key, &session, now);
-        }
-        Some(session)
-    }
-
-    /// Starts the timeout of the other direction again.
-    fn keep_opposite(&self, key: &Tuple, session: &Session, now: Nanos) {
-        let opposite = opposite_key(key, session);
         match key.family {
             Family::V4 => {
-                if let Some(found) = self.v4.get(&words4(&opposite), now) {
-                    self.v4.touch(&found, now);
+                let found = self.v4.find(&words4(key))?;
+                let session = session4(&found.value);
+                if found.is_over(now) && self.living_opposite4(key, &session, now).is_none() {
+                    return None;
+                }
+                self.v4.touch(&found, now);
+                Some(session)
+            }
+            Family::V6 => {
+                let found = self.v6.find(&key.words())?;
+                let session = session6(&found.value);
+                if found.is_over(now) && self.living_opposite6(key, &session, now).is_none() {
+                    return None;
+                }
+                self.v6.touch(&found, now);
+                Some(session)
+            }
+        }
+    }
+
+    #[cold]
+    fn living_opposite4(&self, key: &Tuple, session: &Session, now: Nanos) -> Option<Found<3>> {
+        let opposite = session.opposite_of(key)?;
+        self.v4.get(&words4(&opposite), now)
+    }
+
+    #[cold]
+    fn living_opposite6(&self, key: &Tuple, session: &Session, now: Nanos) -> Option<Found<6>> {
+        let opposite = session.opposite_of(key)?;
+        self.v6.get(&opposite.words(), now)
+    }
+
+    /// Lets a direction that is over live on with its opposite, if that lives.
+    fn follow_opposite(&self, key: &Tuple, now: Nanos) {
+        match key.family {
+            Family::V4 => {
+                if let Some(found) = self.v4.find(&words4(key)).filter(|f| f.is_over(now))
+                    && let session = session4(&found.value)
+                    && let Some(leader) = self.living_opposite4(key, &session, now)
+                {
+                    self.v4.follow(&found, &leader);
                 }
             }
             Family::V6 => {
-                if let Some(found) = self.v6.get(&opposite.words(), now) {
-                    self.v6.touch(&found, now);
+                if let Some(found) = self.v6.find(&key.words()).filter(|f| f.is_over(now))
+                    && let session = session6(&found.value)
+                    && let Some(leader) = self.living_opposite6(key, &session, now)
+                {
+                    self.v6.follow(&found, &leader);
                 }
             }
         }
+    }
+
+    /// Brings the sessions of IPv4 flows into the cache, when there are so many that they are not there.
+    #[inline]
+    pub(crate) fn warm(&self, keys: &[FlowKey4]) {
+        self.v4.warm(keys);
+    }
+
+    /// Whether sessions are more than caches hold.
+    #[inline]
+    pub(crate) fn is_big(&self) -> bool {
+        self.v4.len() > WARM_MIN
     }
 
     /// Adds a session unless there is one; gives the one that was there.
@@ -175,6 +222,7 @@ impl Sessions {
         now: Nanos,
         decide: impl FnOnce(Option<Session>) -> Option<(Session, Timeout)>,
     ) -> Result<Option<Session>, Refused> {
+        self.follow_opposite(key, now);
         match key.family {
             Family::V4 => {
                 let there = self.v4.change(&words4(key), now, |there| {
@@ -236,8 +284,16 @@ impl Sessions {
 
     /// Removes sessions that are over, some at a time. Call about once a second.
     pub(crate) fn age(&self, now: Nanos) {
-        self.v4.age(self.v4.limit() / AGE_ROUNDS, now, |_, _| {});
-        self.v6.age(self.v6.limit() / AGE_ROUNDS, now, |_, _| {});
+        let last4 = |[addresses, ports]: &[u64; 2], _: &[u64; 3]| {
+            self.follow_opposite(&tuple4(*addresses, *ports), now);
+        };
+        let slots = self.v4.limit() / AGE_ROUNDS;
+        self.v4.age_after(slots, now, last4, |_, _| {});
+        let last6 = |key: &FlowWords, _: &[u64; 6]| {
+            self.follow_opposite(&Tuple::of_words(*key), now);
+        };
+        let slots = self.v6.limit() / AGE_ROUNDS;
+        self.v6.age_after(slots, now, last6, |_, _| {});
         self.fragments
             .age(FRAGMENTED_MAX / AGE_ROUNDS, now, |_, _| {});
     }
@@ -256,11 +312,17 @@ impl Sessions {
 
     /// Visits every session.
     pub(crate) fn for_each(&self, now: Nanos, mut visit: impl FnMut(SessionInfo)) {
-        self.v4.for_each(now, |[addresses, ports], value| {
-            visit(info(&tuple4(*addresses, *ports), &session4(value)));
+        self.v4.for_all(now, |[addresses, ports], value, is_over| {
+            let (key, session) = (tuple4(*addresses, *ports), session4(value));
+            if !is_over || self.living_opposite4(&key, &session, now).is_some() {
+                visit(info(&key, &session));
+            }
         });
-        self.v6.for_each(now, |key, value| {
-            visit(info(&Tuple::of_words(*key), &session6(value)));
+        self.v6.for_all(now, |key, value, is_over| {
+            let (key, session) = (Tuple::of_words(*key), session6(value));
+            if !is_over || self.living_opposite6(&key, &session, now).is_some() {
+                visit(info(&key, &session));
+            }
         });
     }
 
@@ -304,7 +366,7 @@ fn session6([a, b, c, d, rest, meta]: &[u64; 6]) -> Session {
     Session::of_meta(Tuple::of_words([*a, *b, *c, *d, *rest]), *meta)
 }
 
-const fn words4(tuple: &Tuple) -> [u64; 2] {
+pub(super) const fn words4(tuple: &Tuple) -> [u64; 2] {
     [addresses4(tuple), ports(tuple)]
 }
 

@@ -18,6 +18,10 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         return after;
     };
     frame.meta.cnat = 0;
+    if pass.leaves_as_it_is() {
+        return after;
+    }
+    let pass = *pass;
     let packet = Packet::of(frame).filter(|packet| pass.is_of(packet));
     let context = Context {
         tables: &env.tables.cnat,

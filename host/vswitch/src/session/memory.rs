@@ -139,6 +139,22 @@ impl<const K: usize, const V: usize> Memory<K, V> {
         None
     }
 
+    /// Reads something of a bucket's header, for the cache.
+    #[inline]
+    pub(super) fn load_header(&self, at: usize) -> u64 {
+        self.header(at)
+            .map_or(0, |header| header.sequence.load(Ordering::Relaxed))
+    }
+
+    /// Reads something of the first slot that a key with this tag may be in, for the cache.
+    #[inline]
+    pub(super) fn load_slot(&self, at: usize, tag: u8) -> u64 {
+        let tags = self.header(at).map_or([0; 2], |header| header.load_tags());
+        let lane = tags_match(tags, tag).next().unwrap_or(0);
+        self.slot_in(at, lane)
+            .map_or(0, |slot| slot.stamp.load(Ordering::Relaxed))
+    }
+
     /// Tells whether an entry of a bucket is such; a moment later that may be different.
     pub(super) fn any(&self, at: usize, such: impl Fn(Stamp) -> bool) -> bool {
         let Some(header) = self.header(at) else {

@@ -102,6 +102,48 @@ fn touched_entries_live_on_and_others_age_in_slices() {
     assert_eq!(table.len(), 1);
 }
 
+#[test]
+fn an_entry_follows_another_and_lives_no_longer_than_it() {
+    let table = table(1000);
+    table.insert(&[1, 0], [1, 0], MINUTE, at(0)).unwrap();
+    table.insert(&[2, 0], [2, 0], MINUTE, at(0)).unwrap();
+    let leader = table.get(&[2, 0], at(50)).unwrap();
+    table.touch(&leader, at(50));
+    let revive = |key: &[u64; 2], _: &[u64; 2]| {
+        if let (Some(found), Some(leader)) = (table.find(key), table.get(&[2, 0], at(70))) {
+            table.follow(&found, &leader);
+        }
+    };
+    assert!(table.get(&[1, 0], at(70)).is_none());
+    assert_eq!(table.age_after(10_000, at(70), revive, |_, _| {}), 0);
+    assert!(table.get(&[1, 0], at(110)).is_some());
+    let mut over = Vec::new();
+    table.for_all(at(111), |key, _, is_over| over.push((key[0], is_over)));
+    over.sort_unstable();
+    assert_eq!(over, [(1, true), (2, true)]);
+    assert_eq!(table.age(10_000, at(111), |_, _| {}), 2);
+}
+
+/// Fetching changes nothing, whatever is there.
+#[test]
+fn entries_are_found_one_by_one_as_they_were_fetched_together() {
+    let table = table(500);
+    let mut keys = Vec::new();
+    for n in 0..400 {
+        keys.push([n % 300, n % 7]);
+        if n % 3 != 0 {
+            let key = [n % 300, n % 7];
+            table.insert(&key, [n, !n], MINUTE, at(0)).unwrap();
+        }
+    }
+    let before: Vec<_> = keys.iter().map(|key| table.get(key, at(1))).collect();
+    table.warm(&keys);
+    let after: Vec<_> = keys.iter().map(|key| table.get(key, at(1))).collect();
+    assert_eq!(before, after);
+    assert!(after.iter().any(Option::is_some) && after.iter().any(Option::is_none));
+    FlowTable::<2, 2>::new(500, 7).warm(&keys);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Insert(u64, u64),

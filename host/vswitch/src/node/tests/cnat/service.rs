@@ -287,6 +287,42 @@ fn one_direction_alone_keeps_both() {
 }
 
 #[test]
+fn a_direction_without_packets_lives_as_long_as_its_opposite_and_no_longer() {
+    for (vip, client, backend) in [(V4.0, V4.1, V4.2), (V6.0, V6.1, V6.2)] {
+        let mut net = Net::new(Mode::Feature);
+        net.lab
+            .dp
+            .cnat_translation_update(&service(proto::UDP, vip, 80, &[(backend, 80)]))
+            .unwrap();
+        let wait = |net: &mut Net, secs: u64| {
+            for _ in 0..secs {
+                net.lab.now.0 += 1_000_000_000;
+                let now = net.lab.now;
+                net.lab.dp.handle_timeout(now);
+            }
+            net.sessions()
+        };
+        for _ in 0..10 {
+            net.cross(
+                net.client,
+                &packet(proto::UDP, (client, 1234), (vip, 80), 0),
+            );
+            assert_eq!(wait(&mut net, 10), 2);
+        }
+        // The answer that nobody had seen so far, and with it the other way round.
+        for _ in 0..10 {
+            net.cross(
+                net.server,
+                &packet(proto::UDP, (backend, 80), (client, 1234), 0),
+            );
+            assert_eq!(wait(&mut net, 10), 2);
+        }
+        assert_eq!(wait(&mut net, 15), 2);
+        assert_eq!(wait(&mut net, 10), 0);
+    }
+}
+
+#[test]
 fn a_full_table_refuses_new_flows_by_name() {
     let mut net = Net::new(Mode::Feature);
     net::limit(&mut net.lab, 20);
