@@ -171,12 +171,14 @@ impl BufferArena {
     }
 
     /// Slots that nobody has.
+    #[inline]
     #[must_use]
     pub fn free_slots(&self) -> usize {
         self.free.len()
     }
 
     /// Takes an empty buffer for the caller.
+    #[inline]
     pub fn alloc(&mut self) -> Option<BufferDesc> {
         let slot = self.take(Owner::CALLER)?;
         let ArenaConfig {
@@ -196,6 +198,7 @@ impl BufferArena {
     ///
     /// # Errors
     /// [`ArenaError::NotOwned`].
+    #[inline]
     pub fn free(&mut self, slot: u32) -> Result<(), ArenaError> {
         self.give_back(slot, Owner::CALLER)
     }
@@ -204,6 +207,7 @@ impl BufferArena {
     ///
     /// # Errors
     /// [`ArenaError::NotOwned`] and [`ArenaError::OutsideSlot`].
+    #[inline]
     pub fn read(&self, buffer: &BufferDesc, to: &mut [u8]) -> Result<usize, ArenaError> {
         let at = self.check(buffer)?;
         let len = to.len().min(buffer.len as usize);
@@ -217,6 +221,7 @@ impl BufferArena {
     ///
     /// # Errors
     /// [`ArenaError::NotOwned`] and [`ArenaError::OutsideSlot`].
+    #[inline]
     pub fn write(&mut self, buffer: &BufferDesc, from: &[u8]) -> Result<(), ArenaError> {
         let at = self.check(buffer)?;
         let outside = ArenaError::OutsideSlot(buffer.slot);
@@ -321,6 +326,7 @@ impl BufferArena {
     }
 
     /// Checks that the caller owns the slot and the bytes are inside; returns where they start.
+    #[inline]
     fn check(&self, buffer: &BufferDesc) -> Result<usize, ArenaError> {
         self.check_bytes(buffer)?;
         if self.owners.get(buffer.slot as usize) != Some(&Owner::CALLER) {
@@ -329,6 +335,7 @@ impl BufferArena {
         Ok((self.region.slot_start(buffer.slot) + buffer.offset) as usize)
     }
 
+    #[inline]
     fn set_owner(&mut self, slot: u32, to: Owner) {
         if let Some(owner) = self.owners.get_mut(slot as usize) {
             *owner = to;

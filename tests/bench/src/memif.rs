@@ -287,7 +287,6 @@ fn send_zero_copy(
     arena: &mut BufferArena,
     frame: &[u8],
 ) -> anyhow::Result<()> {
-    tx.reclaim(arena)?;
     let mut burst = [BufferDesc::default(); BURST];
     let mut made = 0;
     for buffer in &mut burst {

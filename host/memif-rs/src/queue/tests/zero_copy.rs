@@ -114,6 +114,30 @@ fn slot_can_be_given_once_and_only_by_its_owner() {
 }
 
 #[test]
+fn slots_that_were_sent_come_back_when_the_ring_or_the_arena_needs_them() {
+    for (slots, kept) in [(64, 8), (10, 2)] {
+        let mut arena = arena(slots);
+        let mut link = zero_copy(&arena);
+        let entries = link.client_tx.ring_size();
+        assert_eq!(entries, 8);
+        let mut most = 0;
+        for round in 0..100 {
+            let burst = [arena.alloc().unwrap(), arena.alloc().unwrap()];
+            assert_eq!(
+                link.client_tx.give_burst(&mut arena, &burst),
+                Ok(2),
+                "{round}"
+            );
+            assert_eq!(received(&mut link.rx).len(), 2);
+            most = most.max(slots as usize - arena.free_slots());
+        }
+        assert_eq!(most, kept, "of {slots}");
+        assert!(link.client_tx.reclaim(&mut arena).is_ok());
+        assert_eq!(arena.free_slots(), slots as usize);
+    }
+}
+
+#[test]
 fn full_ring_takes_whole_frames_only() {
     let mut arena = arena(32);
     let mut link = zero_copy(&arena);
