@@ -1,7 +1,8 @@
 //! Runs packets through the graph in memory, for profilers that count instructions: `graph <path> <batches> [routes]`.
 //!
-//! Paths are `l2`, `ip4`, `ip6`, `npol`, `vxlan-encap` and `vxlan-decap`; `npol` is `ip4` with policies of 100 rules on both
-//! interfaces, of which the last one matches by a set of 10000, and one flow per route. What two runs with different numbers of batches differ
+//! Paths are `l2`, `ip4`, `ip6`, `npol`, `cnat`, `vxlan-encap` and `vxlan-decap`; `npol` is `ip4` with policies of 100 rules on
+//! both interfaces, of which the last one matches by a set of 10000, and one flow per route; `cnat` has one client per route
+//! of a service with one back-end. What two runs with different numbers of batches differ
 //! by is the cost of the packets alone. Build with `-C symbol-mangling-version=v0` to see nodes by name.
 #![expect(clippy::print_stdout, reason = "the result is the output")]
 
@@ -11,6 +12,8 @@ use std::time::Instant;
 
 use packet::{MacAddr, ethernet, ipv4, ipv6, proto, udp, vxlan};
 use vswitch::acl::PortRange;
+use vswitch::cnat::{Balance, Endpoint, Path, TranslationSpec};
+use vswitch::dataplane::flows::FlowLimits;
 use vswitch::interface::DeviceSpec;
 use vswitch::neighbor::NeighborFlags;
 use vswitch::npol::{
@@ -45,6 +48,7 @@ fn main() -> Result<(), Failure> {
             setup.guard()?;
             setup.ip(Family::V4, routes)?
         }
+        "cnat" => setup.service(routes)?,
         "vxlan-encap" => setup.vxlan_encap()?,
         "vxlan-decap" => setup.vxlan_decap()?,
         other => return Err(format!("`{other}` is no path").into()),
@@ -171,6 +175,34 @@ impl Setup {
             dp.npol_configure_policies(on, policies.clone())?;
         }
         Ok(())
+    }
+
+    /// Packets of `clients` to a service whose back-end is the peer.
+    fn service(&mut self, clients: u32) -> Result<Vec<Vec<u8>>, Failure> {
+        let flows = usize::try_from(clients)?.max(1 << 10);
+        self.dp.set_flow_limits(FlowLimits {
+            cnat: flows,
+            ..FlowLimits::default()
+        });
+        for on in [self.left, self.right] {
+            self.dp.feature_cnat_enable_disable(on, true)?;
+        }
+        let vip = Ipv4Addr::new(10, 96, 0, 1);
+        self.dp.cnat_translation_update(&TranslationSpec {
+            vip: Endpoint::new(vip.into(), PORTS.1),
+            protocol: proto::UDP,
+            flags: 0,
+            exclusive: true,
+            balance: Balance::Maglev,
+            flow_hash: 0,
+            paths: vec![Path::to(peer(Family::V4), PORTS.1)],
+        })?;
+        let order = (0..clients.max(1 << 16)).map(|n| n.wrapping_mul(0x9e37_79b1) % clients);
+        let frame = |n| {
+            let client = Ipv4Addr::from_bits((172 << 24 | 16 << 16) + n);
+            ip_frame(self.left_mac, client.into(), vip.into(), PORTS, &[])
+        };
+        Ok(order.map(frame).collect())
     }
 
     fn tunnel(&mut self) -> Result<SwIfIndex, Failure> {

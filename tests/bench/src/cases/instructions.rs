@@ -21,7 +21,15 @@ const SERVE: &str = "vswitch_io::worker::Worker::serve";
 const BATCHES: [u32; 2] = [16, 80];
 const BATCH: u32 = 256;
 /// Ways of the example `graph` of the crate `vswitch`.
-const IN_MEMORY: [&str; 5] = ["l2", "ip4", "ip6", "vxlan-encap", "vxlan-decap"];
+const IN_MEMORY: [&str; 7] = [
+    "l2",
+    "ip4",
+    "ip6",
+    "npol",
+    "cnat",
+    "vxlan-encap",
+    "vxlan-decap",
+];
 
 /// Flows of a scenario that has more: valgrind is slow, and a flow's first packet is not what is measured.
 const FLOWS_MAX: u32 = 1000;
