@@ -23,16 +23,16 @@ use vpp_api::vxlan::VxlanAddDelTunnelV3;
 use crate::target::{Target, path, prefix};
 use crate::wire::{Wires, address, around, echo_request, in_vxlan, tcp_of, udp_of, up};
 
-const LEFT: &str = "10.77.40.2";
-const RIGHT: &str = "10.77.41.2";
-const LEFT6: &str = "fd77:40::2";
-const RIGHT6: &str = "fd77:41::2";
+pub(crate) const LEFT: &str = "10.77.40.2";
+pub(crate) const RIGHT: &str = "10.77.41.2";
+pub(crate) const LEFT6: &str = "fd77:40::2";
+pub(crate) const RIGHT6: &str = "fd77:41::2";
 
 /// Nothing comes out.
-const NOTHING: [&str; 0] = [];
+pub(crate) const NOTHING: [&str; 0] = [];
 
 /// Dataplanes that put their sockets where this test may look.
-async fn targets() -> Vec<Target> {
+pub(crate) async fn targets() -> Vec<Target> {
     let all = Target::all().await;
     all.into_iter()
         .filter(|target| target.child.is_some())
@@ -56,11 +56,11 @@ async fn packets_are_routed_and_what_cannot_be_is_answered() {
         );
         check(
             &udp_of((LEFT, RIGHT), (5, 6), 1),
-            &["0: 10.77.40.1 > 10.77.40.2 ttl 255 icmp 11/0"],
+            &["0: 10.77.40.1 > 10.77.40.2 ttl 255 icmp 11/0 about 10.77.40.2 > 10.77.41.2 5>6"],
         );
         check(
             &udp_of((LEFT6, RIGHT6), (5, 6), 1),
-            &["0: fd77:40::1 > fd77:40::2 ttl 255 icmp 3/0"],
+            &["0: fd77:40::1 > fd77:40::2 ttl 255 icmp 3/0 about fd77:40::2 > fd77:41::2 5>6"],
         );
         check(
             &echo_request((LEFT, "10.77.41.1"), 9),
@@ -75,7 +75,7 @@ async fn packets_are_routed_and_what_cannot_be_is_answered() {
 }
 
 /// An access list that lets one protocol and port range pass.
-fn acl(action: AclAction, proto: IpProto, ports: (u16, u16)) -> AclAddReplace {
+pub(crate) fn acl(action: AclAction, proto: IpProto, ports: (u16, u16)) -> AclAddReplace {
     let rule = AclRule {
         is_permit: action,
         src_prefix: prefix("0.0.0.0/0"),

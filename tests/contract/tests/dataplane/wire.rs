@@ -247,6 +247,15 @@ fn describe_ip(bytes: &[u8]) -> String {
     if bytes[0] >> 4 == 4 {
         let ip = Ipv4::new_checked(bytes).unwrap();
         assert!(ip.checksum_ok(), "bad header checksum");
+        if ip.is_fragment() {
+            let (at, len) = (ip.fragment_offset(), ip.payload().len());
+            return format!(
+                "{} > {} ttl {} part {at}+{len}",
+                ip.src(),
+                ip.dst(),
+                ip.ttl()
+            );
+        }
         let upper = describe_upper(
             ip.protocol(),
             ip.payload(),
@@ -305,7 +314,25 @@ fn describe_icmp(bytes: &[u8]) -> String {
         let ident = u16::from_be_bytes([bytes[4], bytes[5]]);
         return format!("{text} id {ident}");
     }
-    text
+    format!("{text} about {}", describe_quoted(&bytes[8..]))
+}
+
+/// The addresses and ports of a packet that may be cut.
+fn describe_quoted(bytes: &[u8]) -> String {
+    let word = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+    if bytes[0] >> 4 == 4 {
+        let address =
+            |at: usize| Ipv4Addr::from([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
+        return format!(
+            "{} > {} {}>{}",
+            address(12),
+            address(16),
+            word(20),
+            word(22)
+        );
+    }
+    let address = |at: usize| Ipv6Addr::from(<[u8; 16]>::try_from(&bytes[at..at + 16]).unwrap());
+    format!("{} > {} {}>{}", address(8), address(24), word(40), word(42))
 }
 
 fn pseudo(src: IpAddr, dst: IpAddr, protocol: u8, len: usize) -> u32 {
@@ -383,6 +410,29 @@ pub(crate) fn udp_of(ends: (&str, &str), ports: (u16, u16), ttl: u8) -> Vec<u8> 
     let mut datagram = vec![0x5a; 28];
     udp::emit(&mut datagram, ports.0, ports.1, 28, 0);
     ip(ends, ttl, proto::UDP, Some(udp::CHECKSUM_OFFSET), datagram)
+}
+
+/// A datagram of so many bytes; over IPv4 it may be cut or not.
+pub(crate) fn long_udp_of(ends: (&str, &str), len: u16, may_cut: bool) -> Vec<u8> {
+    let mut datagram = vec![0x5a; usize::from(len)];
+    udp::emit(&mut datagram, 5, 6, len, 0);
+    let mut bytes = ip(ends, 64, proto::UDP, Some(udp::CHECKSUM_OFFSET), datagram);
+    if !may_cut {
+        ipv4::finish_header(&mut bytes, len + 20, ipv4::FLAG_DF);
+    }
+    bytes
+}
+
+/// That a port is not reachable, about a packet.
+pub(crate) fn unreachable_of(ends: (&str, &str), about: &[u8]) -> Vec<u8> {
+    let is_v6 = ends.0.contains(':');
+    let (kind, code, protocol) = if is_v6 {
+        (1, 4, proto::ICMPV6)
+    } else {
+        (3, 3, proto::ICMP)
+    };
+    let message = [&[kind, code, 0, 0, 0, 0, 0, 0], about].concat();
+    ip(ends, 64, protocol, Some(2), message)
 }
 
 pub(crate) fn tcp_of(ends: (&str, &str), (src_port, dst_port): (u16, u16), flags: u8) -> Vec<u8> {
