@@ -28,19 +28,20 @@ pub fn add(sum: u32, bytes: &[u8]) -> u32 {
     fold_wide(wide)
 }
 
-/// Sums blocks in the machine's byte order, which a compiler turns into vector instructions: the sum of swapped words is
-/// the swapped sum (RFC 1071, section 2, B).
+/// Sums blocks in the machine's byte order, by words as wide as it has: the sum of swapped words is the swapped sum
+/// (RFC 1071, section 2, B), and carries out of a wide word come back in (C).
 fn sum_blocks(blocks: &[[u8; BLOCK]]) -> u16 {
-    let mut sums = [0u64; 8];
+    let mut sums = [0u64; BLOCK / 8];
     for block in blocks {
-        let (words, _) = block.as_chunks::<4>();
+        let (words, _) = block.as_chunks::<8>();
         for (sum, word) in sums.iter_mut().zip(words) {
-            *sum += u64::from(u32::from_ne_bytes(*word));
+            let (value, carry) = sum.overflowing_add(u64::from_ne_bytes(*word));
+            // It cannot carry again: a sum that did is below the word that was added.
+            *sum = value.wrapping_add(u64::from(carry));
         }
     }
-    // Eight sums of 32-bit words: far from overflow for anything that fits into memory.
-    let native = fold(fold_wide(sums.iter().sum()));
-    u16::from_be_bytes(native.to_ne_bytes())
+    let native = sums.iter().map(|sum| fold_wide(*sum)).sum();
+    u16::from_be_bytes(fold(native).to_ne_bytes())
 }
 
 const fn fold_wide(wide: u64) -> u32 {
