@@ -19,6 +19,7 @@ mod cluster;
 mod headers;
 mod memif;
 mod node;
+mod offload;
 mod stats;
 
 /// A target: its name, which is that of its corpus, and its function.
@@ -28,6 +29,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("headers", headers::run),
     ("graph", node::run),
+    ("super_frames", offload::run),
     ("api_codec", api::codec),
     ("api_server", api::server),
     ("memif_server", memif::server),

@@ -39,6 +39,7 @@ macro_rules! replays {
 replays!(
     headers,
     graph,
+    super_frames,
     api_codec,
     api_server,
     memif_server,
