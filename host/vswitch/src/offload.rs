@@ -8,11 +8,13 @@ use packet::{checksum, udp, virtio};
 mod coalesce;
 mod datagrams;
 mod fragment;
+mod joined;
 mod segment;
 mod train;
 
 pub use coalesce::{PIECES_MAX as RUN_PIECES_MAX, Run, Segment, Whole};
 pub use datagrams::Datagrams;
+pub use joined::Joined;
 pub use segment::segment;
 pub use train::{PIECES_MAX as TRAIN_PIECES_MAX, Train, TrainRoom};
 

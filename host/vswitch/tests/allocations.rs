@@ -24,7 +24,7 @@ use vswitch::npol::{
     Criterion, Entry, InterfacePolicies, IpSetKind, Member, Policy, PolicyDefault, RuleAction,
     RuleSpec,
 };
-use vswitch::offload::{Datagrams, Run, Segment, Train, TrainRoom};
+use vswitch::offload::{Datagrams, Joined, Run, Segment, Train, TrainRoom};
 use vswitch::route::RoutePath;
 use vswitch::sr::{
     Behavior, LocalsidSpec, PolicyChange, PolicyKind, PolicySpec, ProxyWay, Steered,
@@ -548,6 +548,9 @@ fn cutting_and_joining_super_frames_allocates_nothing() {
             }
         }
         assert!(run.unwrap().whole().is_some());
+        let (near, far) = wire[..len].split_at_mut(192);
+        let together = Joined::of(&datagrams, 0, near, far).unwrap();
+        assert!(together.count == 40 && !together.move_together(&datagrams, far).is_empty());
     });
     let after = ALLOCATIONS.load(Ordering::Relaxed);
     given.unwrap();

@@ -11,7 +11,7 @@ use std::io::IoSliceMut;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use vswitch::offload::Datagrams;
+use vswitch::offload::{Datagrams, Joined};
 use vswitch::{Batch, HEAD_MAX, Offload, SwIfIndex, Tail};
 
 use super::af_packet::AfPacketQueue;
@@ -112,7 +112,7 @@ impl PacketSource {
     fn take(
         &mut self,
         rx: SwIfIndex,
-        pool: &TailPool,
+        pool: &mut TailPool,
         batch: &mut Batch,
         tunnel_ports: &[u16],
         burst: &mut Burst,
@@ -150,16 +150,27 @@ impl PacketSource {
             return true;
         };
         let near = &self.room.heads[slot][shift..];
+        let far_len = len.saturating_sub(near.len());
         while !batch.is_full() {
+            let far = pool.bytes(slot as u32, 0, far_len as u32);
+            if let Some(joined) = Joined::of(datagrams, *next, near, far) {
+                *next += joined.count;
+                let far = pool.slot_mut(slot).get_mut(..far_len).unwrap_or_default();
+                let payload = joined.move_together(datagrams, far);
+                let tail = Tail {
+                    slot: slot as u32,
+                    offset: payload.start as u32,
+                    len: payload.len() as u32,
+                };
+                let pushed = batch.push(rx, joined.head(), Some(tail), joined.offload);
+                burst.record(pushed.is_ok());
+                continue;
+            }
             let Some((header, range, offload)) = datagrams.datagram(*next) else {
                 return true;
             };
             *next += 1;
-            let place = (
-                near,
-                pool.bytes(slot as u32, 0, (len.saturating_sub(near.len())) as u32),
-            );
-            let pushed = push_part(batch, rx, header.bytes(), range, place, slot, offload);
+            let pushed = push_part(batch, rx, header.bytes(), range, (near, far), slot, offload);
             burst.record(pushed);
         }
         false

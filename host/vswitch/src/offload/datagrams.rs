@@ -19,11 +19,11 @@ const HEADERS_MAX: usize = 128;
 /// A frame that stands for several datagrams.
 #[derive(Debug, Clone, Copy)]
 pub struct Datagrams {
-    headers: [u8; HEADERS_MAX],
-    l3: usize,
-    l4: usize,
-    payload: usize,
-    is_v6: bool,
+    pub(super) headers: [u8; HEADERS_MAX],
+    pub(super) l3: usize,
+    pub(super) l4: usize,
+    pub(super) payload: usize,
+    pub(super) is_v6: bool,
     size: usize,
     len: usize,
     needs_csum: bool,

@@ -129,6 +129,40 @@ proptest! {
     }
 
     #[test]
+    fn a_train_is_joined_to_the_frame_that_was_cut(len in 3000usize..60_000, gso_size in 400u16..1500, outer_v6: bool, inner_v6: bool,
+                                                    near in 144usize..192) {
+        let (inner, work) = tcp_frame(inner_v6, len, gso_size, tcp::ACK | tcp::PSH | tcp::CWR);
+        let (frame, offload) = encapsulated(outer_v6, &inner, work);
+        let (head, tail) = frame.split_at(192);
+        let train = Train::of(head, tail, &offload).unwrap();
+        let (mut got, mut payload) = (Vec::<Vec<u8>>::new(), Vec::<u8>::new());
+        train.each(&mut TrainRoom::default(), |work, pieces| {
+            let mut whole = pieces.concat();
+            let (near, far) = whole.split_at_mut(near);
+            let Some(datagrams) = Datagrams::of(near, near.len() + far.len(), work) else {
+                assert_eq!(work.gso, Gso::None);
+                return;
+            };
+            let joined = Joined::of(&datagrams, 0, near, far).unwrap();
+            assert_eq!(joined.count, datagrams.count().min(64));
+            let range = joined.move_together(&datagrams, far);
+            let frame = [joined.head(), &far[range]].concat();
+            assert_eq!(joined.offload.tunnel, offload.tunnel);
+            payload.extend(&frame[usize::from(joined.offload.hdr_len)..]);
+            got.extend(cut(&frame, &joined.offload));
+        }).unwrap();
+        for packet in &got {
+            let datagram = check_ip(&packet[14..]);
+            check_ip(&datagram[8 + 8 + 14..]);
+        }
+        let mut expected = cut(&frame, &offload);
+        // A single packet at the end is no train.
+        expected.truncate(got.len());
+        prop_assert_eq!(&got, &expected);
+        prop_assert_eq!(&payload[..], &frame[usize::from(offload.hdr_len)..][..payload.len()]);
+    }
+
+    #[test]
     fn what_is_cut_and_joined_is_as_before(len in 2usize..60_000, gso_size in 1000u16..9000, v6: bool, split in 74usize..250, cwr: bool) {
         let flags = tcp::ACK | tcp::PSH | if cwr { tcp::CWR } else { 0 };
         let (frame, offload) = tcp_frame(v6, len, gso_size, flags);
@@ -175,6 +209,10 @@ proptest! {
         }
         if let Some(datagrams) = Datagrams::of(head, bytes.len(), &Offload { tunnel: Tunnel::None, ..offload }) {
             for number in 0..datagrams.count() {
+                let mut far = tail.to_vec();
+                if let Some(joined) = Joined::of(&datagrams, number, head, &far) {
+                    joined.move_together(&datagrams, &mut far);
+                }
                 if let Some((header, range, _)) = datagrams.datagram(number) {
                     assert!(range.end <= bytes.len() && header.bytes().len() <= range.start.max(62));
                 }
