@@ -6,6 +6,7 @@
 #![expect(clippy::print_stderr, reason = "a skipped contract must be loud")]
 
 mod acl;
+mod bridging;
 mod cnat;
 mod differential;
 mod features;

@@ -112,6 +112,25 @@ impl Wires {
         self.ends[side].send(&frame);
     }
 
+    /// The same with a frame for another address than the gateway's; it has a tag.
+    pub(crate) fn exchange_tagged(
+        &mut self,
+        side: usize,
+        to: MacAddr,
+        vlan: u16,
+        packet: &[u8],
+    ) -> Vec<String> {
+        let mut bytes = vec![0; ethernet::HEADER_LEN];
+        ethernet::emit(&mut bytes, to, host_mac(side), ethernet::VLAN);
+        bytes.extend(vlan.to_be_bytes());
+        bytes.extend(ethernet::IPV4.to_be_bytes());
+        bytes.extend(packet);
+        bytes.resize(bytes.len().max(64), 0);
+        self.ends[side].send(&bytes);
+        self.ends[side].send(&marker(side));
+        self.gather()
+    }
+
     /// The same where the marker has to come from the other side, for the port of this one does not route.
     pub(crate) fn send_for(&mut self, side: usize, packet: &[u8], other: usize) -> Vec<String> {
         self.ends[side].send(&frame(gateway_mac(side), side, ethernet::IPV4, packet));
@@ -239,8 +258,22 @@ fn describe(bytes: &[u8]) -> Option<String> {
         }
         ethernet::IPV6 => Some(describe_ip(frame.payload())),
         ethernet::ARP => None,
+        ethernet::VLAN => {
+            let (kind, at, _) = frame.payload_behind_tags().unwrap();
+            let ids: Vec<_> = tags_of(bytes, at).iter().map(|tci| tci & 0xfff).collect();
+            (kind == ethernet::IPV4).then(|| format!("vlan {ids:?} {}", describe_ip(&bytes[at..])))
+        }
         other => Some(format!("ethertype {other:#x}")),
     }
+}
+
+/// The tags of a frame whose payload is at `at`.
+fn tags_of(bytes: &[u8], at: usize) -> Vec<u16> {
+    let tag = |tag: &[u8]| u16::from_be_bytes([tag[0], tag[1]]);
+    bytes[ethernet::HEADER_LEN..at]
+        .chunks_exact(ethernet::TAG_LEN)
+        .map(tag)
+        .collect()
 }
 
 fn describe_ip(bytes: &[u8]) -> String {
