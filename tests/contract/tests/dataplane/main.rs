@@ -17,6 +17,7 @@ mod nat;
 mod npol;
 mod oversize;
 mod papi;
+mod segments;
 mod sr;
 mod subif;
 mod system;

@@ -336,9 +336,28 @@ fn describe_upper(protocol: u8, bytes: &[u8], src: IpAddr, dst: IpAddr) -> Strin
             assert!(sound(bytes), "bad ICMPv6 checksum");
             describe_icmp(bytes)
         }
+        proto::ROUTING => {
+            let at = 8 + 8 * usize::from(bytes[1]);
+            let rest = describe_upper(bytes[0], &bytes[at..], src, dst);
+            format!(
+                "srh {} left {} {rest}",
+                describe_segments(&bytes[8..at]),
+                bytes[3]
+            )
+        }
         proto::IPIP | proto::IPV6 => format!("[{}]", describe_ip(bytes)),
         other => format!("protocol {other}"),
     }
+}
+
+/// The list of a routing header, last segment first.
+fn describe_segments(bytes: &[u8]) -> String {
+    let segment = |bytes: &[u8]| Ipv6Addr::from(<[u8; 16]>::try_from(bytes).unwrap()).to_string();
+    bytes
+        .chunks_exact(16)
+        .map(segment)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn describe_icmp(bytes: &[u8]) -> String {
@@ -500,6 +519,16 @@ pub(crate) fn around(ends: (&str, &str), inner: &[u8]) -> Vec<u8> {
         proto::IPV6
     };
     ip(ends, 64, protocol, None, inner.to_vec())
+}
+
+/// An IPv4 packet behind a routing header with two segments, of which the first is the destination.
+pub(crate) fn routed(src: &str, segments: [&str; 2], inner: &[u8]) -> Vec<u8> {
+    let mut payload = vec![proto::IPIP, 4, 4, 1, 1, 0, 0, 0];
+    for segment in segments.iter().rev() {
+        payload.extend(segment.parse::<Ipv6Addr>().unwrap().octets());
+    }
+    payload.extend(inner);
+    ip((src, segments[0]), 64, proto::ROUTING, None, payload)
 }
 
 /// A frame in a VXLAN packet from a host to the gateway.
