@@ -22,6 +22,7 @@ pub mod error;
 pub mod event;
 mod feature;
 pub mod fib;
+pub mod flow_hash;
 mod fragment;
 pub mod frame;
 pub mod function;

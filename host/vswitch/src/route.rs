@@ -91,4 +91,6 @@ pub struct TableInfo {
     pub family: Family,
     pub table_id: u32,
     pub name: String,
+    /// Fields that decide between equal paths.
+    pub flow_hash: u32,
 }

@@ -10,6 +10,7 @@ use crate::bridge::{Bridge, MacEntry};
 use crate::cnat::tables::CnatTables;
 use crate::dpo::{Adjacency, LoadBalance};
 use crate::fib::Fib;
+use crate::flow_hash::FLOW_HASH_DEFAULT;
 use crate::function::Function;
 use crate::id::{Family, SwIfIndex};
 use crate::interface::{Interface, LinkMode};
@@ -26,6 +27,8 @@ pub struct Tables {
     pub(crate) interfaces: PVec<Arc<Interface>>,
     /// FIBs of both families, one index space.
     pub(crate) fibs: PVec<Fib>,
+    /// Fields of the flow hash, of FIBs that do not have VPP's default.
+    pub(crate) flow_hashes: PMap<u32, u32>,
     pub(crate) load_balances: PVec<Arc<LoadBalance>>,
     pub(crate) adjacencies: PVec<Adjacency>,
     pub(crate) counts_adjacencies: bool,
@@ -119,6 +122,12 @@ impl Tables {
         found
             .find(|(_, spec)| spec.takes(seen.count))
             .map(|(index, _)| *index)
+    }
+
+    /// Fields of the flow hash of a FIB.
+    pub(crate) fn flow_hash(&self, fib: u32) -> u32 {
+        let fields = self.flow_hashes.get(&fib);
+        fields.copied().unwrap_or(FLOW_HASH_DEFAULT)
     }
 
     /// Longest prefix match; gives the load balance.

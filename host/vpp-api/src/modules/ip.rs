@@ -176,6 +176,19 @@ api! {
     }
 
     /// Chooses the fields of a table's flow hash.
+    request SetIpFlowHash("set_ip_flow_hash" 0x084ee09e => ack) {
+        vrf_id: u32,
+        is_ipv6: bool,
+        src: bool,
+        dst: bool,
+        sport: bool,
+        dport: bool,
+        proto: bool,
+        reverse: bool,
+        symmetric: bool,
+    }
+
+    /// Chooses the fields of a table's flow hash.
     request SetIpFlowHashV2("set_ip_flow_hash_v2" 0x6d132100 => ack) {
         table_id: u32,
         af: AddressFamily,

@@ -6,7 +6,8 @@ use vpp_api::ip::{
     IpRouteLookupV2, IpRouteLookupV2Reply, IpRouteV2, IpRouteV2Details, IpRouteV2Dump, IpTable,
     IpTableAddDel, IpTableAddDelV2, IpTableAllocate, IpTableAllocateReply, IpTableDetails,
     IpTableDump, IpTableFlush, IpTableReplaceBegin, IpTableReplaceEnd, IpUnnumberedDetails,
-    IpUnnumberedDump, SwInterfaceIp4EnableDisable, SwInterfaceIp6EnableDisable,
+    IpUnnumberedDump, SetIpFlowHash, SetIpFlowHashV2, SetIpFlowHashV3, SwInterfaceIp4EnableDisable,
+    SwInterfaceIp6EnableDisable,
 };
 use vpp_api::ip_types::AddressWithPrefix;
 use vpp_api::{ApiError, FixedString};
@@ -15,12 +16,13 @@ use vswitch::route::{RouteInfo, TableInfo};
 
 use super::Api;
 use super::convert::{
-    Coded, family, filter, index, paths, paths_to_api, prefix, prefix_to_api, sw,
+    Coded, family, family_of, filter, index, paths, paths_to_api, prefix, prefix_to_api, sw,
 };
 use crate::engine::Engine;
 
 pub(super) fn register(api: &mut Api) {
     register_tables(api);
+    register_flow_hashes(api);
     register_routes(api);
     api.on::<SwInterfaceIp4EnableDisable, _>(|engine, request| {
         engine
@@ -111,6 +113,42 @@ fn register_tables(api: &mut Api) {
             .into_iter()
             .map(details)
             .collect()
+    });
+}
+
+fn register_flow_hashes(api: &mut Api) {
+    api.on::<SetIpFlowHash, _>(|engine, request| {
+        let bits = [
+            request.src,
+            request.dst,
+            request.sport,
+            request.dport,
+            request.proto,
+            request.reverse,
+            request.symmetric,
+        ];
+        let named = (0..)
+            .zip(bits)
+            .map(|(bit, is_set)| u32::from(is_set) << bit);
+        let of = family(request.is_ipv6);
+        engine
+            .dataplane
+            .set_ip_flow_hash(of, request.vrf_id, named.sum())
+            .coded()
+    })
+    .on::<SetIpFlowHashV2, _>(|engine, request| {
+        let (of, fields) = (family_of(request.af)?, request.flow_hash_config.0);
+        engine
+            .dataplane
+            .set_ip_flow_hash(of, request.table_id, fields)
+            .coded()
+    })
+    .on::<SetIpFlowHashV3, _>(|engine, request| {
+        let (of, fields) = (family_of(request.af)?, request.flow_hash_config.0);
+        engine
+            .dataplane
+            .set_ip_flow_hash(of, request.table_id, fields)
+            .coded()
     });
 }
 

@@ -1,15 +1,21 @@
 //! Modules `ip_neighbor`, `arp` and `ip6_nd`.
 
 use vpp_api::ApiError;
-use vpp_api::arp::{ProxyArpAddDel, ProxyArpIntfcEnableDisable};
+use vpp_api::arp::{
+    ProxyArp, ProxyArpAddDel, ProxyArpDetails, ProxyArpDump, ProxyArpIntfcDetails,
+    ProxyArpIntfcDump, ProxyArpIntfcEnableDisable,
+};
 use vpp_api::ip_neighbor::{
     IpNeighbor, IpNeighborAddDel, IpNeighborAddDelReply, IpNeighborConfig, IpNeighborConfigGet,
     IpNeighborConfigGetReply, IpNeighborDetails, IpNeighborDump, IpNeighborEventV2,
     IpNeighborFlags, IpNeighborFlush, IpNeighborReplaceBegin, IpNeighborReplaceEnd,
     WantIpNeighborEventsV2,
 };
-use vpp_api::ip6_nd::{Ip6ndProxyAddDel, SwInterfaceIp6ndRaConfig};
+use vpp_api::ip6_nd::{
+    Ip6ndProxyAddDel, Ip6ndProxyDetails, Ip6ndProxyDump, SwInterfaceIp6ndRaConfig,
+};
 use vswitch::Nanos;
+use vswitch::interface::InterfaceInfo;
 use vswitch::neighbor::{NeighborFlags, NeighborInfo, NeighborLimits};
 
 use super::Api;
@@ -101,6 +107,27 @@ fn register_proxies(api: &mut Api) {
             .dataplane
             .ip6nd_proxy_add_del(sw(request.sw_if_index), request.ip, request.is_add)
             .coded()
+    })
+    .on_dump::<ProxyArpDump>(|engine, _| {
+        let all = engine.dataplane.proxy_arps().into_iter();
+        let details = |(table_id, low, hi)| ProxyArpDetails {
+            proxy: ProxyArp { table_id, low, hi },
+        };
+        all.map(details).collect()
+    })
+    .on_dump::<ProxyArpIntfcDump>(|engine, _| {
+        let all = engine.dataplane.interfaces().filter(|i| i.proxy_arp);
+        let details = |info: &InterfaceInfo| ProxyArpIntfcDetails {
+            sw_if_index: info.sw_if_index.0,
+        };
+        all.map(details).collect()
+    })
+    .on_dump::<Ip6ndProxyDump>(|engine, _| {
+        let details = |(on, ip)| Ip6ndProxyDetails {
+            sw_if_index: index(on),
+            ip,
+        };
+        engine.dataplane.nd_proxies().map(details).collect()
     })
     // This dataplane never sends router advertisements: only asking it not to can be granted.
     .on::<SwInterfaceIp6ndRaConfig, _>(|engine, request| {

@@ -9,17 +9,8 @@ use packet::FlowKey;
 use super::maglev::{self, Member};
 use super::{Balance, NO_RETURN_SESSION};
 use crate::counters::Combined;
+use crate::flow_hash::FLOW_HASH_DEFAULT;
 use crate::session::Tuple;
-
-const SRC_IP: u32 = 1;
-const DST_IP: u32 = 2;
-const SRC_PORT: u32 = 4;
-const DST_PORT: u32 = 8;
-const PROTO: u32 = 16;
-const REVERSE: u32 = 32;
-const SYMMETRIC: u32 = 64;
-/// VPP's `IP_FLOW_HASH_DEFAULT`: addresses, ports, protocol (and the flow label, which is not hashed here).
-const FLOW_HASH_DEFAULT: u32 = 0x9f;
 
 /// A virtual endpoint: address, port, protocol.
 pub(crate) type Vip = (IpAddr, u16, u8);
@@ -154,36 +145,20 @@ impl Service {
 }
 
 fn flow_hash(flow: &Tuple, fields: u32) -> u32 {
-    let has = |bit| fields & bit != 0;
-    let unspecified = super::Endpoint::none(flow.family).place;
-    let super::Place::Address(unspecified) = unspecified else {
-        return 0;
+    let key = FlowKey {
+        src: flow.src_ip(),
+        dst: flow.dst_ip(),
+        protocol: flow.protocol,
+        src_port: flow.src_port,
+        dst_port: flow.dst_port,
     };
-    let mut key = FlowKey {
-        src: if has(SRC_IP) {
-            flow.src_ip()
-        } else {
-            unspecified
-        },
-        dst: if has(DST_IP) {
-            flow.dst_ip()
-        } else {
-            unspecified
-        },
-        protocol: if has(PROTO) { flow.protocol } else { 0 },
-        src_port: if has(SRC_PORT) { flow.src_port } else { 0 },
-        dst_port: if has(DST_PORT) { flow.dst_port } else { 0 },
-    };
-    let swap = has(SYMMETRIC) && (key.dst, key.dst_port) < (key.src, key.src_port);
-    if swap != (has(REVERSE) && !has(SYMMETRIC)) {
-        key = key.reversed();
-    }
-    key.hash()
+    crate::flow_hash::flow_hash(key, fields)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow_hash::{DST_IP, DST_PORT, PROTO, REVERSE, SRC_IP, SRC_PORT, SYMMETRIC};
     use crate::id::Family;
     use crate::session::{Scope, number};
 

@@ -39,6 +39,24 @@ impl Dataplane {
         Ok(())
     }
 
+    /// Ranges of addresses that are answered for, with their table.
+    pub fn proxy_arps(&self) -> Vec<(u32, Ipv4Addr, Ipv4Addr)> {
+        let table_of = |fib: u32| {
+            let mut all = self.ip_tables.iter();
+            let found = all.find(|((family, _), t)| *family == Family::V4 && t.fib == fib);
+            found.map(|((_, id), _)| *id)
+        };
+        let ranges = self.tables.proxy_arp.iter();
+        ranges
+            .filter_map(|(fib, low, high)| Some((table_of(*fib)?, *low, *high)))
+            .collect()
+    }
+
+    /// Addresses that solicitations are answered for, with their interface.
+    pub fn nd_proxies(&self) -> impl Iterator<Item = (SwIfIndex, Ipv6Addr)> {
+        self.nd_proxies.iter().copied()
+    }
+
     /// # Errors
     /// [`ApiError::InvalidSwIfIndex`].
     pub fn proxy_arp_enable_disable(&mut self, on: SwIfIndex, enable: bool) -> Result<()> {

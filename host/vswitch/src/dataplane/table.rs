@@ -70,12 +70,24 @@ impl Dataplane {
         Ok(table_id)
     }
 
+    /// Chooses the fields that decide between the equal paths of a table's routes.
+    ///
+    /// # Errors
+    /// [`ApiError::NoSuchFib`].
+    pub fn set_ip_flow_hash(&mut self, family: Family, table_id: u32, fields: u32) -> Result<()> {
+        let fib = self.fib_of(family, table_id)?;
+        self.tables.flow_hashes.insert(fib, fields);
+        self.dirty = true;
+        Ok(())
+    }
+
     /// All tables.
     pub fn ip_tables(&self) -> Vec<TableInfo> {
         let info = |(&(family, table_id), t): (&(Family, u32), &TableEntry)| TableInfo {
             family,
             table_id,
             name: t.name.clone(),
+            flow_hash: self.tables.flow_hash(t.fib),
         };
         self.ip_tables.iter().map(info).collect()
     }
@@ -175,6 +187,7 @@ impl Dataplane {
         let fib = table.fib;
         self.forget_routes_of(fib);
         self.tables.fibs.remove(fib);
+        self.tables.flow_hashes.remove(&fib);
         self.fib_pool.give_back(fib);
         self.ip_tables.remove(&(family, table_id));
         self.dirty = true;

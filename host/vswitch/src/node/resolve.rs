@@ -7,6 +7,7 @@ use packet::FlowKey;
 use super::icmp_request;
 use super::sr_policy::{self, Way};
 use crate::dpo::{Dpo, LoadBalance};
+use crate::flow_hash::flow_hash;
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::id::{Family, SwIfIndex};
@@ -26,7 +27,10 @@ pub(super) fn through(
     let mut next_hop = dst;
     for _ in 0..LOOKUPS_MAX {
         let dpo = choices.choose(|| {
-            *hash.get_or_insert_with(|| FlowKey::of_ip(frame.l3()).map_or(0, |k| k.hash()))
+            *hash.get_or_insert_with(|| {
+                let fields = env.tables.flow_hash(frame.meta.fib);
+                FlowKey::of_ip(frame.l3()).map_or(0, |key| flow_hash(key, fields))
+            })
         });
         let found = match dpo {
             Dpo::Drop => return Next::Drop(DropReason::RouteDrop),

@@ -1,16 +1,21 @@
 //! Tables, addresses, routes, neighbours.
 
+use vpp_api::arp::{
+    ProxyArp, ProxyArpAddDel, ProxyArpDump, ProxyArpIntfcDump, ProxyArpIntfcEnableDisable,
+};
 use vpp_api::interface::{
     DeleteLoopback, SwInterfaceAddDelAddress, SwInterfaceSetFlags, SwInterfaceSetTable,
     SwInterfaceSetUnnumbered,
 };
 use vpp_api::interface_types::{IfStatusFlags, InterfaceIndex};
 use vpp_api::ip::{
-    IpAddressDump, IpRoute, IpRouteAddDel, IpRouteLookup, IpTable, IpTableAddDel, IpTableDump,
-    IpUnnumberedDump,
+    IpAddressDump, IpFlowHashConfig, IpFlowHashConfigV2, IpRoute, IpRouteAddDel, IpRouteLookup,
+    IpTable, IpTableAddDel, IpTableDump, IpUnnumberedDump, SetIpFlowHash, SetIpFlowHashV2,
+    SetIpFlowHashV3,
 };
 use vpp_api::ip_neighbor::{IpNeighbor, IpNeighborAddDel, IpNeighborDump, IpNeighborFlags};
 use vpp_api::ip_types::AddressWithPrefix;
+use vpp_api::ip6_nd::{Ip6ndProxyAddDel, Ip6ndProxyDetails, Ip6ndProxyDump};
 use vpp_api::{ApiError, FixedString};
 
 use crate::target::{TABLE, Target, path, prefix};
@@ -266,5 +271,82 @@ fn route(to: &str, next_hops: &[&str], sw_if_index: InterfaceIndex) -> IpRouteAd
         is_add: true,
         is_multipath: false,
         route,
+    }
+}
+
+#[tokio::test]
+async fn the_flow_hash_of_a_table_that_is_there_can_be_chosen() {
+    for target in Target::all().await {
+        let oldest = SetIpFlowHash {
+            vrf_id: TABLE,
+            src: true,
+            dst: true,
+            ..SetIpFlowHash::default()
+        };
+        let old = SetIpFlowHashV2 {
+            table_id: TABLE,
+            flow_hash_config: IpFlowHashConfig::SRC_IP | IpFlowHashConfig::SYMETRIC,
+            ..SetIpFlowHashV2::default()
+        };
+        let new = SetIpFlowHashV3 {
+            table_id: TABLE,
+            flow_hash_config: IpFlowHashConfigV2::SRC_IP | IpFlowHashConfigV2::PROTO,
+            ..SetIpFlowHashV3::default()
+        };
+        let none = [ApiError::NoSuchFib];
+        target.refuses(&oldest, &none).await;
+        target.refuses(&old, &none).await;
+        target.refuses(&new, &none).await;
+        target.ok(&table(true)).await;
+        target.ok(&oldest).await;
+        target.ok(&old).await;
+        target.ok(&new).await;
+        target.ok(&table(false)).await;
+        target.refuses(&new, &none).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_answered_for_others_is_listed() {
+    for target in Target::all().await {
+        let sw_if_index = target.loopback().await;
+        target.ok(&table(true)).await;
+        let proxy = ProxyArp {
+            table_id: TABLE,
+            low: "10.77.9.1".parse().unwrap(),
+            hi: "10.77.9.9".parse().unwrap(),
+        };
+        let on_interface = |enable| ProxyArpIntfcEnableDisable {
+            sw_if_index,
+            enable,
+        };
+        for is_there in [true, false] {
+            let request = ProxyArpAddDel {
+                is_add: is_there,
+                proxy,
+            };
+            target.ok(&request).await;
+            let ranges = target.api.dump(&ProxyArpDump {}).await.unwrap();
+            let is_listed = ranges.iter().any(|range| range.proxy == proxy);
+            assert_eq!(is_listed, is_there, "{}", target.name);
+            target.ok(&on_interface(is_there)).await;
+            let interfaces = target.api.dump(&ProxyArpIntfcDump {}).await.unwrap();
+            let is_listed = interfaces.iter().any(|i| i.sw_if_index == sw_if_index.0);
+            assert_eq!(is_listed, is_there, "{}", target.name);
+        }
+        target.ok(&table(false)).await;
+        if target.is_vpp() {
+            // It answers with another module's message number, which no client can read.
+            continue;
+        }
+        let proxy = Ip6ndProxyAddDel {
+            sw_if_index,
+            is_add: true,
+            ip: "2001:db8:77::7".parse().unwrap(),
+        };
+        target.ok(&proxy).await;
+        let all = target.api.dump(&Ip6ndProxyDump {}).await.unwrap();
+        let is_it = |d: &&Ip6ndProxyDetails| (d.sw_if_index, d.ip) == (sw_if_index, proxy.ip);
+        assert_eq!(all.iter().filter(is_it).count(), 1);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use vswitch::flow_hash::flow_hash_names;
 use vswitch::route::{PathKind, RouteInfo, RoutePath};
 use vswitch::{Family, Prefix};
 
@@ -30,7 +31,13 @@ pub(super) fn fib(engine: &Engine, family: Family, what: &[&str], out: &mut Stri
     let tables = engine.dataplane.ip_tables().into_iter();
     let is_shown = |id: u32| only.is_none_or(|only| only == id);
     for table in tables.filter(|t| t.family == family && is_shown(t.table_id)) {
-        writeln!(out, "{}, fib_index:{}", table.name, table.table_id)?;
+        writeln!(
+            out,
+            "{}, fib_index:{}, flow hash:[{}]",
+            table.name,
+            table.table_id,
+            flow_hash_names(table.flow_hash)
+        )?;
         let routes = match wanted {
             None => engine.dataplane.ip_routes(family, table.table_id),
             Some(prefix) => engine

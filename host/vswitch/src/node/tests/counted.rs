@@ -57,6 +57,47 @@ fn a_route_counts_what_goes_to_it_and_by_way_of_it() {
 }
 
 #[test]
+fn the_fields_of_a_table_decide_between_equal_paths() {
+    let (mut lab, a, b) = two_subnets();
+    lab.neighbor(b, "10.0.1.8", host(2));
+    lab.neighbor(b, "10.0.1.9", host(3));
+    let paths = ["10.0.1.8", "10.0.1.9"].map(|to| RoutePath::via(addr(to), b));
+    let to = prefix("10.7.0.0/16");
+    lab.dp.ip_route_add_del(0, to, &paths, true, false).unwrap();
+    // The neighbours that flows of 64 ports take, there and back.
+    let spread = |lab: &mut Lab, src: &str, dst: &str, swap: bool| {
+        let way = |port| {
+            let ports = if swap { (53, port) } else { (port, 53) };
+            let frame = eth(own_mac(a), host(1), &udp(src, dst, ports, 4));
+            lab.send(a, &frame)[0].1[..6].to_vec()
+        };
+        (1000..1064).map(way).collect::<Vec<_>>()
+    };
+    let is_one = |ways: &[Vec<u8>]| ways.iter().all(|way| *way == ways[0]);
+    let (here, there) = ("10.7.0.1", "10.7.0.2");
+    assert!(
+        !is_one(&spread(&mut lab, here, there, false)),
+        "ports count"
+    );
+    lab.dp.set_ip_flow_hash(Family::V4, 0, 1 | 2).unwrap();
+    assert!(
+        is_one(&spread(&mut lab, here, there, false)),
+        "addresses only"
+    );
+    lab.dp
+        .set_ip_flow_hash(Family::V4, 0, 1 | 2 | 4 | 8 | 16 | 64)
+        .unwrap();
+    let out = spread(&mut lab, here, there, false);
+    assert!(!is_one(&out));
+    assert_eq!(out, spread(&mut lab, there, here, true), "symmetric");
+    lab.dp.set_ip_flow_hash(Family::V4, 0, 0x9f).unwrap();
+    let out = spread(&mut lab, here, there, false);
+    assert_ne!(out, spread(&mut lab, there, here, true), "not symmetric");
+    let none = lab.dp.set_ip_flow_hash(Family::V4, 9, 1);
+    assert_eq!(none, Err(crate::ApiError::NoSuchFib));
+}
+
+#[test]
 fn routes_beyond_the_limit_share_and_are_not_counted() {
     let (mut lab, a, b) = two_subnets();
     lab.neighbor(b, "10.0.1.9", host(2));
