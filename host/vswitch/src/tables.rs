@@ -93,6 +93,20 @@ impl Tables {
         &self.vxlan_ports
     }
 
+    /// Whether the packet, received on `rx`, is for a VXLAN tunnel that ends here.
+    pub fn ends_vxlan(&self, rx: SwIfIndex, packet: &[u8]) -> bool {
+        let fib = self.interface(rx).map(|interface| {
+            let is_v6 = packet.first().is_some_and(|b| b >> 4 == 6);
+            if is_v6 {
+                interface.fib6
+            } else {
+                interface.fib4
+            }
+        });
+        fib.and_then(|fib| VxlanKey::of(packet, fib))
+            .is_some_and(|key| self.vxlan_of.get(&key).is_some())
+    }
+
     /// Limits of reassembly.
     pub fn reassembly(&self, family: Family) -> &Limits {
         self.reassembly.limits(family)

@@ -2,6 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use packet::ipv4::{self, Ipv4};
+use packet::ipv6::Ipv6;
+use packet::udp::Udp;
 use packet::vxlan;
 
 use crate::id::SwIfIndex;
@@ -51,6 +54,36 @@ pub(crate) struct VxlanKey {
     pub(crate) vni: u32,
     pub(crate) fib: u32,
     pub(crate) port: u16,
+}
+
+impl VxlanKey {
+    /// The key of a packet whose outer headers are whole.
+    pub(crate) fn of(packet: &[u8], fib: u32) -> Option<Self> {
+        let (local, remote, l4) = outer(packet)?;
+        let datagram = Udp::new_checked(packet.get(l4..)?).ok()?;
+        Some(Self {
+            local,
+            remote,
+            vni: vxlan::parse(datagram.payload()).ok()?,
+            fib,
+            port: datagram.dst_port(),
+        })
+    }
+}
+
+/// Own address, peer's address and offset of the UDP header.
+pub(crate) fn outer(packet: &[u8]) -> Option<(IpAddr, IpAddr, usize)> {
+    if packet.first()? >> 4 == 6 {
+        let ip = Ipv6::new_checked(packet).ok()?;
+        return Some((
+            ip.dst().into(),
+            ip.src().into(),
+            ip.upper_layer().ok()?.offset,
+        ));
+    }
+    let ip = Ipv4::new_checked(packet).ok()?;
+    debug_assert!(ip.header_len() >= ipv4::HEADER_LEN);
+    Some((ip.dst().into(), ip.src().into(), ip.header_len()))
 }
 
 /// A tunnel as the data path sees it.

@@ -82,9 +82,7 @@ impl Inlet {
     ) -> Result<Burst, InletError> {
         match &mut self.source {
             Source::Tap(queue) => fill_from_tap(queue, self.sw_if_index, pool, batch),
-            Source::AfPacket(packets) => {
-                packets.fill(self.sw_if_index, pool, batch, tables.vxlan_ports())
-            }
+            Source::AfPacket(packets) => packets.fill(self.sw_if_index, pool, batch, tables),
             Source::Memif(queue) => fill_from_memif(queue, self.sw_if_index, batch),
         }
     }

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
 use vswitch::offload::{Datagrams, Joined};
-use vswitch::{Batch, HEAD_MAX, Offload, SwIfIndex, Tail};
+use vswitch::{Batch, HEAD_MAX, Offload, SwIfIndex, Tables, Tail};
 
 use super::af_packet::AfPacketQueue;
 use super::inlet::{Burst, InletError, is_pause};
@@ -34,8 +34,17 @@ pub struct PacketSource {
     count: usize,
     /// The next of them.
     at: usize,
-    /// The one that is being cut, and its next datagram.
-    cutting: Option<(Datagrams, usize)>,
+    cutting: Option<Cutting>,
+}
+
+/// The message that is being cut.
+#[derive(Debug)]
+struct Cutting {
+    datagrams: Datagrams,
+    /// The next of them.
+    next: usize,
+    /// The tunnel ends here. What only passes is not joined: it may enter a tunnel of ours.
+    joins: bool,
 }
 
 /// Headers and heads of one burst; the rest of message `n` is in slot `n` of the pool.
@@ -74,7 +83,7 @@ impl PacketSource {
         rx: SwIfIndex,
         pool: &mut TailPool,
         batch: &mut Batch,
-        tunnel_ports: &[u16],
+        tables: &Tables,
     ) -> Result<Burst, InletError> {
         if !self.has_more() {
             (self.at, self.cutting) = (0, None);
@@ -82,7 +91,7 @@ impl PacketSource {
         }
         let mut burst = Burst::default();
         while self.has_more() && !batch.is_full() {
-            if self.take(rx, pool, batch, tunnel_ports, &mut burst) {
+            if self.take(rx, pool, batch, tables, &mut burst) {
                 (self.at, self.cutting) = (self.at + 1, None);
             }
         }
@@ -114,7 +123,7 @@ impl PacketSource {
         rx: SwIfIndex,
         pool: &mut TailPool,
         batch: &mut Batch,
-        tunnel_ports: &[u16],
+        tables: &Tables,
         burst: &mut Burst,
     ) -> bool {
         let slot = self.at;
@@ -134,7 +143,7 @@ impl PacketSource {
             let datagrams = offload
                 .as_ref()
                 .and_then(|offload| Datagrams::of(head, len, offload))
-                .filter(|datagrams| tunnel_ports.contains(&datagrams.dst_port()));
+                .filter(|datagrams| tables.vxlan_ports().contains(&datagrams.dst_port()));
             let Some(datagrams) = datagrams else {
                 let at = Tail {
                     slot: slot as u32,
@@ -144,16 +153,42 @@ impl PacketSource {
                 burst.push(batch, rx, head, at, offload);
                 return true;
             };
-            self.cutting = Some((datagrams, 0));
+            let joins = head
+                .get(datagrams.l3()..)
+                .is_some_and(|packet| tables.ends_vxlan(rx, packet));
+            self.cutting = Some(Cutting {
+                datagrams,
+                next: 0,
+                joins,
+            });
         }
-        let Some((datagrams, next)) = &mut self.cutting else {
-            return true;
-        };
         let near = &self.room.heads[slot][shift..];
         let far_len = len.saturating_sub(near.len());
+        let Some(cutting) = &mut self.cutting else {
+            return true;
+        };
+        cutting.fill((rx, slot), (near, far_len), pool, batch, burst)
+    }
+}
+
+impl Cutting {
+    /// Adds what is left of the message; `false` when the batch became full before.
+    fn fill(
+        &mut self,
+        (rx, slot): (SwIfIndex, usize),
+        (near, far_len): (&[u8], usize),
+        pool: &mut TailPool,
+        batch: &mut Batch,
+        burst: &mut Burst,
+    ) -> bool {
+        let Self {
+            datagrams,
+            next,
+            joins,
+        } = self;
         while !batch.is_full() {
             let far = pool.bytes(slot as u32, 0, far_len as u32);
-            if let Some(joined) = Joined::of(datagrams, *next, near, far) {
+            if *joins && let Some(joined) = Joined::of(datagrams, *next, near, far) {
                 *next += joined.count;
                 let far = pool.slot_mut(slot).get_mut(..far_len).unwrap_or_default();
                 let payload = joined.move_together(datagrams, far);

@@ -1,9 +1,5 @@
 //! Takes the outer headers off and gives the inner packet to the tunnel's interface.
 
-use std::net::IpAddr;
-
-use packet::ipv4::{self, Ipv4};
-use packet::ipv6::Ipv6;
 use packet::udp::{self, Udp};
 use packet::vxlan;
 
@@ -12,7 +8,7 @@ use crate::counters::IfCounter;
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::offload::Gso;
-use crate::tunnel::VxlanKey;
+use crate::tunnel::{VxlanKey, outer};
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some((local, remote, l4)) = outer(frame.l3()) else {
@@ -63,19 +59,4 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         Next::To(node) => env.turn(frame, node),
         other @ (Next::Drop(_) | Next::Transmit(_)) => other,
     }
-}
-
-/// Own address, peer's address and offset of the UDP header.
-fn outer(packet: &[u8]) -> Option<(IpAddr, IpAddr, usize)> {
-    if packet.first()? >> 4 == 6 {
-        let ip = Ipv6::new_checked(packet).ok()?;
-        return Some((
-            ip.dst().into(),
-            ip.src().into(),
-            ip.upper_layer().ok()?.offset,
-        ));
-    }
-    let ip = Ipv4::new_checked(packet).ok()?;
-    debug_assert!(ip.header_len() >= ipv4::HEADER_LEN);
-    Some((ip.dst().into(), ip.src().into(), ip.header_len()))
 }

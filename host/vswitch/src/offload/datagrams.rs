@@ -66,6 +66,11 @@ impl Datagrams {
         })
     }
 
+    /// Offset of the IP header.
+    pub fn l3(&self) -> usize {
+        self.l3
+    }
+
     /// Destination port.
     pub fn dst_port(&self) -> u16 {
         self.headers
