@@ -82,6 +82,8 @@ impl Loader for ModuleLoader {
             config: config.to_owned(),
             ports: self.ports.clone(),
             batch_max: u16::try_from(BATCH_MAX).unwrap_or(u16::MAX),
+            worker: 0,
+            workers: 1,
             limits: Limits::default(),
         };
         let next = PacketService::start(module, self.window.clone(), setup).with_context(at)?;
@@ -160,7 +162,7 @@ impl ModulePlane {
         Ok(())
     }
 
-    /// Lets the module decide. After a fault the batch is lost and a new instance takes over.
+    /// Lets the module decide. After a fault the batch is lost and a new instance takes over, sooner or later.
     fn process(&mut self, now: Nanos, counters: &mut Counters) {
         self.received.clear();
         self.received.extend_from_slice(&self.table);
@@ -183,6 +185,9 @@ impl ModulePlane {
     }
 
     fn tell(&self, fault: &ModuleFault) {
+        if matches!(fault, ModuleFault::Resting) {
+            return;
+        }
         let faults = self.faults().0;
         if faults.is_power_of_two() {
             tracing::warn!(faults, "module failed: {fault}");

@@ -224,7 +224,7 @@ const fn reason(fault: &ModuleFault) -> &'static str {
         ModuleFault::BadAnswer(_) | ModuleFault::BadChoice(_) => "ModuleAnswerInvalid",
         ModuleFault::Fault(_) => "ModuleFault",
         ModuleFault::Host(_) => "ModuleHostError",
-        ModuleFault::Dead => "ModuleDead",
+        ModuleFault::Dead | ModuleFault::Resting => "ModuleDead",
     }
 }
 

@@ -74,6 +74,9 @@ pub enum ModuleFault {
     /// An earlier call killed this instance.
     #[error("module instance is dead: make a new one")]
     Dead,
+    /// It failed again and again: nothing is tried for a while.
+    #[error("module failed again and again: it is not tried for a while")]
+    Resting,
     /// The host's own failure.
     #[error("cannot run module: {0}")]
     Host(String),
@@ -91,6 +94,7 @@ impl ModuleFault {
             Self::BadAnswer(_) | Self::BadChoice(_) => "bad-answer",
             Self::Fault(_) => "fault",
             Self::Dead => "dead",
+            Self::Resting => "resting",
             Self::Host(_) => "host",
         }
     }

@@ -13,6 +13,7 @@
 )]
 
 mod answer;
+mod backoff;
 mod bindings;
 mod capability;
 mod classifier;
@@ -36,7 +37,7 @@ pub use crate::engine::EngineSet;
 pub use crate::fault::{ChoiceError, LoadError, ModuleFault, WindowError};
 pub use crate::grants::Grants;
 pub use crate::limits::Limits;
-pub use crate::packet_function::{BatchReport, PacketInstance, PacketModule, Setup};
+pub use crate::packet_function::{BatchReport, PacketInstance, PacketModule, REFUSED, Setup};
 pub use crate::service::{PacketService, ServiceSetup};
 pub use crate::steering::SteeringModule;
 pub use crate::window::{Arena, Window};

@@ -18,6 +18,9 @@ use crate::state::HostState;
 use crate::window::{Placement, Window, with_window};
 
 const WORLD: &str = "weft:packet/packet-function@0.1.0-alpha.2";
+/// Verdict that the host writes for an answer that it refuses: the packet is dropped.
+pub const REFUSED: u8 = u8::MAX;
+
 /// Most counters a function may report.
 const COUNTERS_MAX: usize = 1024;
 
@@ -49,7 +52,7 @@ pub struct Setup<'a> {
 /// What the host saw while a batch was processed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BatchReport {
-    /// Packets whose verdict made no sense; they are dropped.
+    /// Packets whose verdict made no sense: it is [`REFUSED`] now, and they are dropped.
     pub bad_verdicts: u32,
 }
 
@@ -179,7 +182,7 @@ impl PacketInstance {
         for (answer, received) in table.iter_mut().zip(&self.received) {
             if !answer.is_sound(received, self.slot_bytes, self.ports) {
                 *answer = *received;
-                answer.verdict = descriptor::DROP;
+                answer.verdict = REFUSED;
                 report.bad_verdicts += 1;
             }
         }

@@ -1,12 +1,15 @@
 //! A packet function in service: what a runner does around one, whichever runner it is.
 //!
-//! An instance that fails is replaced by a fresh one before the next batch. A successor takes over as a whole, between
-//! two batches, with its predecessor's state where it accepts it; one that cannot start never gets here.
+//! An instance that fails is replaced by a fresh one before the next batch; one that fails again and again before it has
+//! done a single batch well is replaced later and later, and batches fail at no cost until then. A successor takes over
+//! as a whole, between two batches, with its predecessor's state where it accepts it; one that cannot start never gets
+//! here.
 
 use std::time::Duration;
 
 use weft_sdk::{About, Descriptor, Nanos, Port};
 
+use crate::backoff::Backoff;
 use crate::fault::ModuleFault;
 use crate::limits::Limits;
 use crate::packet_function::{BatchReport, PacketInstance, PacketModule, Setup};
@@ -21,6 +24,10 @@ pub struct ServiceSetup {
     pub ports: Vec<Port>,
     /// Most packets in one batch.
     pub batch_max: u16,
+    /// Which of the workers this one is.
+    pub worker: u16,
+    /// How many there are.
+    pub workers: u16,
     /// What one call may use.
     pub limits: Limits,
 }
@@ -30,8 +37,12 @@ pub struct PacketService {
     module: PacketModule,
     window: Window,
     setup: ServiceSetup,
-    /// Absent after a fault that its successor did not survive either.
+    /// Absent while it is not worth a start.
     instance: Option<PacketInstance>,
+    backoff: Backoff,
+    tick_every: Option<Duration>,
+    /// Time of the last call.
+    now: Nanos,
     faults: u64,
     last_fault: String,
 }
@@ -51,31 +62,39 @@ impl PacketService {
             window,
             setup,
             instance: None,
+            backoff: Backoff::default(),
+            tick_every: None,
+            now: Nanos(0),
             faults: 0,
             last_fault: String::new(),
         };
         service.instance = Some(service.instantiate()?);
+        service.tick_every = service.tick_interval();
         Ok(service)
     }
 
     /// Lets the function decide about a batch, as [`PacketInstance::process`].
     ///
     /// # Errors
-    /// [`ModuleFault`]: the batch is marked as dropped, and the next one meets a fresh instance.
+    /// [`ModuleFault`]: the batch is marked as dropped, and the next one meets a fresh instance. With
+    /// [`ModuleFault::Resting`] nothing was tried and no fault is counted.
     pub fn process(
         &mut self,
         table: &mut [Descriptor],
         now: Nanos,
     ) -> Result<BatchReport, ModuleFault> {
-        let report = match &mut self.instance {
-            Some(instance) => instance.process(table, now),
-            None => {
-                let drop = weft_sdk::descriptor::DROP;
-                table.iter_mut().for_each(|packet| packet.verdict = drop);
-                Err(ModuleFault::Dead)
-            }
+        self.now = now;
+        self.wake();
+        let Some(instance) = &mut self.instance else {
+            let drop = weft_sdk::descriptor::DROP;
+            table.iter_mut().for_each(|packet| packet.verdict = drop);
+            return Err(ModuleFault::Resting);
         };
-        report.map_err(|fault| self.replace(fault))
+        let report = instance
+            .process(table, now)
+            .map_err(|fault| self.replace(fault))?;
+        self.backoff.worked();
+        Ok(report)
     }
 
     /// Lets the function do its housekeeping.
@@ -83,6 +102,8 @@ impl PacketService {
     /// # Errors
     /// [`ModuleFault`]; the instance was replaced.
     pub fn tick(&mut self, now: Nanos) -> Result<(), ModuleFault> {
+        self.now = now;
+        self.wake();
         let ticked = self.instance.as_mut().map(|instance| instance.tick(now));
         ticked
             .unwrap_or(Ok(()))
@@ -113,6 +134,7 @@ impl PacketService {
             // A half-restored state is none.
             next.instance = next.instantiate().ok();
         }
+        next.now = self.now;
         next.faults += self.faults;
         if next.last_fault.is_empty() {
             next.last_fault = std::mem::take(&mut self.last_fault);
@@ -124,7 +146,10 @@ impl PacketService {
     /// How often [`tick`](Self::tick) is wanted.
     #[must_use]
     pub fn tick_interval(&self) -> Option<Duration> {
-        self.instance.as_ref()?.tick_interval()
+        match &self.instance {
+            Some(instance) => instance.tick_interval(),
+            None => self.tick_every,
+        }
     }
 
     /// Who serves, unless nobody does.
@@ -144,18 +169,35 @@ impl PacketService {
             config: &self.setup.config,
             ports: &self.setup.ports,
             batch_max: self.setup.batch_max,
-            worker: 0,
-            workers: 1,
+            worker: self.setup.worker,
+            workers: self.setup.workers,
             limits: self.setup.limits,
         };
         self.module.instantiate(&self.window, &setup)
     }
 
     fn replace(&mut self, fault: ModuleFault) -> ModuleFault {
+        self.instance = None;
+        self.count(&fault);
+        self.wake();
+        fault
+    }
+
+    /// Starts an instance where there is none, if it is time to try.
+    fn wake(&mut self) {
+        if self.instance.is_some() || !self.backoff.is_due(self.now) {
+            return;
+        }
+        match self.instantiate() {
+            Ok(instance) => self.instance = Some(instance),
+            Err(fault) => self.count(&fault),
+        }
+    }
+
+    fn count(&mut self, fault: &ModuleFault) {
         self.faults += 1;
         self.last_fault = fault.to_string();
-        self.instance = self.instantiate().ok();
-        fault
+        self.backoff.failed(self.now);
     }
 }
 

@@ -6,7 +6,7 @@ use weft_sdk::test::ports;
 use weft_sdk::{Descriptor, Nanos, descriptor};
 
 use super::fixtures::{TABLE, engines, packet_function, packet_function_that_saves};
-use crate::{Arena, Grants, Limits, ModuleFault, PacketInstance, PacketModule, Setup};
+use crate::{Arena, Grants, Limits, ModuleFault, PacketInstance, PacketModule, REFUSED, Setup};
 
 const SLOT: u32 = 2048;
 const SLOTS: u32 = 64;
@@ -173,11 +173,11 @@ fn a_verdict_that_makes_no_sense_drops_the_packet_and_is_counted() {
         );
         let mut instance = start(&arena(), &packet_function(TABLE, &body)).expect("starts");
         let (answer, bad) = process(&mut instance).expect("works");
-        assert_eq!(
-            (answer, bad),
-            (Descriptor::received(SLOT + 64, 60, 0), 1),
-            "field {field}"
-        );
+        let refused = Descriptor {
+            verdict: REFUSED,
+            ..Descriptor::received(SLOT + 64, 60, 0)
+        };
+        assert_eq!((answer, bad), (refused, 1), "field {field}");
     }
 }
 

@@ -14,6 +14,8 @@ fn setup(config: &str, limits: Limits) -> ServiceSetup {
         config: config.to_owned(),
         ports: ports(),
         batch_max: 64,
+        worker: 0,
+        workers: 1,
         limits,
     }
 }
@@ -75,6 +77,29 @@ fn the_same_module_serves_on_after_a_trap_with_a_fresh_instance() {
         faults == 20 && last.contains("unreachable"),
         "{faults} {last}"
     );
+}
+
+#[test]
+fn a_function_that_does_nothing_but_fail_is_started_ever_more_rarely() {
+    const MS: u64 = 1_000_000;
+    let arena = Arena::new(SLOTS, SLOT_BYTES).expect("an arena");
+    let mut service = service(&arena, &packet_function(TABLE, "unreachable"));
+    let mut tried = Vec::new();
+    for at in 0..10_000 {
+        let mut table = [Descriptor::received(AT, 60, 0)];
+        let fault = service
+            .process(&mut table, Nanos(at * MS))
+            .expect_err("fails");
+        assert_eq!(table[0].verdict, descriptor::DROP);
+        if matches!(fault, ModuleFault::Trap(_)) {
+            tried.push(at);
+        } else {
+            assert!(matches!(fault, ModuleFault::Resting), "{fault}");
+        }
+    }
+    assert_eq!(tried[..6], [0, 1, 11, 31, 71, 151]);
+    assert_eq!(service.faults().0, tried.len() as u64);
+    assert!(tried.len() < 15, "{tried:?}");
 }
 
 #[test]
