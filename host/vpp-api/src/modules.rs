@@ -1,9 +1,10 @@
-//! The modules, one per `.api` file of VPP, declared against VPP 26.10.
+//! The modules, one per `.api` file of VPP, declared against VPP 26.10, and one of our own, `weft_function`.
 
 pub mod abf;
 pub mod acl;
 pub mod acl_types;
 pub mod af_packet;
+pub mod af_xdp;
 pub mod arp;
 pub mod cnat;
 pub mod ethernet_types;
@@ -30,6 +31,7 @@ pub mod vlib;
 pub mod vpe;
 pub mod vpe_types;
 pub mod vxlan;
+pub mod weft_function;
 
 use crate::describe::Module;
 
@@ -48,6 +50,7 @@ pub static MODULES: &[&Module] = &[
     &memif::MODULE,
     &tapv2::MODULE,
     &af_packet::MODULE,
+    &af_xdp::MODULE,
     &l2::MODULE,
     &ip::MODULE,
     &ip_neighbor::MODULE,
@@ -65,4 +68,5 @@ pub static MODULES: &[&Module] = &[
     &tracedump::MODULE,
     &sr_types::MODULE,
     &sr::MODULE,
+    &weft_function::MODULE,
 ];

@@ -5,9 +5,11 @@
 //! table, so that clients can tell.
 
 mod acl;
+mod af_xdp;
 mod cnat;
 mod convert;
 mod devices;
+mod function;
 mod interface;
 mod ip;
 mod ipip;
@@ -47,6 +49,7 @@ pub fn router() -> Router<Engine> {
     system::register(&mut api);
     interface::register(&mut api);
     devices::register(&mut api);
+    af_xdp::register(&mut api);
     l2::register(&mut api);
     ip::register(&mut api);
     neighbor::register(&mut api);
@@ -60,6 +63,7 @@ pub fn router() -> Router<Engine> {
     cnat::register(&mut api);
     sr::register(&mut api);
     pcap::register(&mut api);
+    function::register(&mut api);
     trace::register(&mut api);
     api.router
 }

@@ -4,6 +4,7 @@
 //! all. Their kernel side is in the module of the device kind.
 
 pub mod af_packet;
+pub mod af_xdp;
 pub mod inlet;
 pub mod link_monitor;
 pub mod netlink;

@@ -4,6 +4,8 @@
 //! to the workers before its reply leaves.
 
 pub mod af_packet;
+pub mod af_xdp;
+mod function;
 pub mod memif;
 pub mod tap;
 
@@ -28,11 +30,13 @@ use vswitch::{Dataplane, MacAddr, Nanos, SwIfIndex};
 use crate::clock::Clock;
 use crate::device::inlet::{Inlet, RxMode};
 use crate::device::port::Port;
+use crate::function::{FunctionSpec, Loader};
 use crate::pcap::{Capture, CaptureError, CaptureSpec, Running};
 use crate::worker::Worker;
 use crate::worker::mailbox::{Command, Mailbox, Notice, Post, TraceCommand};
 use crate::worker::view::{Ports, View};
 use af_packet::AfPacketDevice;
+use af_xdp::AfXdpDevice;
 use memif::{MemifDevice, MemifSockets};
 use tap::TapDevice;
 
@@ -64,10 +68,15 @@ pub struct Engine {
     pub taps: BTreeMap<SwIfIndex, TapDevice>,
     /// Packet sockets.
     pub packets: BTreeMap<SwIfIndex, AfPacketDevice>,
+    /// Express data path sockets.
+    pub xdps: BTreeMap<SwIfIndex, AfXdpDevice>,
     /// Memif interfaces.
     pub memifs: BTreeMap<SwIfIndex, MemifDevice>,
     /// Memif control sockets.
     pub sockets: MemifSockets,
+    /// Packet functions.
+    pub functions: BTreeMap<u32, FunctionSpec>,
+    loader: Loader,
     view: Arc<ArcSwap<View>>,
     ports: Arc<Ports>,
     ports_changed: bool,
@@ -136,8 +145,11 @@ impl Engine {
             clock,
             taps: BTreeMap::new(),
             packets: BTreeMap::new(),
+            xdps: BTreeMap::new(),
             memifs: BTreeMap::new(),
             sockets: MemifSockets::new(config.run_dir.clone())?,
+            functions: BTreeMap::new(),
+            loader: Loader::default(),
             view,
             ports,
             ports_changed: false,

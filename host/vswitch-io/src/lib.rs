@@ -10,6 +10,7 @@ pub mod clock;
 pub mod daemon;
 pub mod device;
 pub mod engine;
+pub mod function;
 pub mod pcap;
 pub mod stats;
 pub mod worker;

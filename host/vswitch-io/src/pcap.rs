@@ -232,7 +232,7 @@ impl TailsView<'_> {
         let Some(tail) = frame.tail else { return bytes };
         let room = (max - bytes.len()).min(tail.len as usize);
         let start = bytes.len();
-        match self.ring {
+        match self.ring.filter(|_| tail.slot != crate::device::pool::KEPT) {
             None => {
                 let all = self.pool.bytes(tail.slot, tail.offset, tail.len);
                 bytes.extend_from_slice(all.get(..room).unwrap_or(all));

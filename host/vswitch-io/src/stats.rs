@@ -60,6 +60,7 @@ pub fn collect(engine: &Engine) -> Result<Image, ImageError> {
     services(engine, &mut image)?;
     rows::collect(engine, &mut image)?;
     errors(engine, &mut image)?;
+    functions(engine, &mut image)?;
     Ok(image)
 }
 
@@ -153,6 +154,32 @@ fn services(engine: &Engine, image: &mut Image) -> Result<(), ImageError> {
         });
     }
     image.combined("/net/cnat-translation", &[row])
+}
+
+/// Packet functions, by index, over all workers; a part of the segment that VPP does not have.
+fn functions(engine: &Engine, image: &mut Image) -> Result<(), ImageError> {
+    let mut names = Vec::new();
+    let mut rows: [Vec<u64>; 5] = Default::default();
+    for info in engine.dataplane.functions() {
+        let of = engine.dataplane.function_counters(info.index);
+        let counts = [of.packets, of.drops, of.changed, of.undecided, of.faults];
+        let at = info.index as usize;
+        names.resize(at, None);
+        names.push(Some(info.name.as_str()));
+        for (row, count) in rows.iter_mut().zip(counts) {
+            row.resize(at, 0);
+            row.push(count);
+        }
+    }
+    if names.is_empty() {
+        return Ok(());
+    }
+    image.names("/weft/function/names", &names)?;
+    let columns = ["packets", "drops", "changed", "undecided", "faults"];
+    for (what, row) in columns.into_iter().zip(rows) {
+        image.simple(&format!("/weft/function/{what}"), &[row])?;
+    }
+    Ok(())
 }
 
 /// A row per thread: first the main thread, which moves no packets, then the workers.

@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::device::inlet::{Inlet, InletError, RxMode, Source};
 use crate::device::pool::TailPool;
 use crate::device::port::Scratch;
+use crate::function::Functions;
 use crate::pcap::Capture;
 use forward::Forward;
 use mailbox::{Command, Mailbox, Notice, Post, TraceCommand};
@@ -60,6 +61,7 @@ pub struct Worker {
     scratch: Scratch,
     reassembler: Reassembler,
     capture: Option<Arc<Capture>>,
+    functions: Functions,
     idle_turns: u32,
     busy_turns: u32,
     stopped: bool,
@@ -94,6 +96,7 @@ impl Worker {
             scratch: Scratch::default(),
             reassembler: Reassembler::default(),
             capture: None,
+            functions: Functions::default(),
             idle_turns: 0,
             busy_turns: 0,
             stopped: false,
@@ -127,6 +130,9 @@ impl Worker {
         while let Some(command) = self.mailbox.take() {
             self.obey(command);
         }
+        if !self.functions.is_empty() {
+            self.functions.tick(self.clock.now());
+        }
         let mut frames = 0;
         for key in 0..self.inlets.len() {
             if self
@@ -152,7 +158,7 @@ impl Worker {
         }
         let sleeps = !is_busy && self.may_sleep() && !self.arm();
         let timeout = if sleeps {
-            EpollTimeout::try_from(SLEEP_MAX)
+            EpollTimeout::try_from(self.sleep_max())
         } else {
             Ok(EpollTimeout::ZERO)
         };
@@ -179,6 +185,16 @@ impl Worker {
             }
         }
         frames
+    }
+
+    /// How long to sleep at most.
+    fn sleep_max(&self) -> Duration {
+        let due = self.functions.next_tick().map(|due| {
+            let wait = due.0.saturating_sub(self.clock.now().0);
+            // A wait is told to the kernel in whole milliseconds.
+            Duration::from_nanos(wait) + Duration::from_millis(1)
+        });
+        due.map_or(SLEEP_MAX, |wait| wait.min(SLEEP_MAX))
     }
 
     /// Whether nothing happened for long enough, as the modes of the queues have it.
@@ -240,6 +256,7 @@ impl Worker {
                 scratch: &mut self.scratch,
                 reassembler: &mut self.reassembler,
                 view,
+                functions: &mut self.functions,
                 now: self.clock.now(),
                 post: &self.post,
                 capture: self.capture.as_deref(),
@@ -247,7 +264,7 @@ impl Worker {
             if burst.frames > 0 {
                 let ring = match &inlet.source {
                     Source::Memif(queue) => Some(&**queue),
-                    Source::Tap(_) | Source::AfPacket(_) => None,
+                    Source::Tap(_) | Source::AfPacket(_) | Source::AfXdp(_) => None,
                 };
                 forward.capture_received(ring);
                 forward.run(ring);
@@ -297,7 +314,7 @@ impl Worker {
             .flatten()
             .filter_map(|inlet| match &mut inlet.source {
                 Source::Memif(queue) => Some(&mut **queue),
-                Source::Tap(_) | Source::AfPacket(_) => None,
+                Source::Tap(_) | Source::AfPacket(_) | Source::AfXdp(_) => None,
             })
     }
 
@@ -342,6 +359,19 @@ impl Worker {
                 self.graph.note_drops(capture.is_some_and(|c| c.spec.drop));
             }
             Command::Trace(TraceCommand::Start(spec)) => self.graph.trace_start(spec),
+            Command::Function {
+                function,
+                instance,
+                done,
+            } => {
+                self.functions.set(function, instance);
+                done.send(()).ok();
+            }
+            Command::FunctionReport { function, reply } => {
+                reply
+                    .send(self.functions.report(function).unwrap_or_default())
+                    .ok();
+            }
             Command::Trace(TraceCommand::Stop) => self.graph.trace_stop(),
             Command::Trace(TraceCommand::Clear) => self.graph.trace_clear(),
             Command::Trace(TraceCommand::Show { filter, reply }) => {
@@ -367,6 +397,7 @@ impl Worker {
             pool: &mut self.pool,
             scratch: &mut self.scratch,
             reassembler: &mut self.reassembler,
+            functions: &mut self.functions,
             view: self.view.load(),
             now: self.clock.now(),
             post: &self.post,

@@ -12,6 +12,9 @@ use crate::describe::Module;
 use crate::modules::MODULES;
 use crate::table::{messages, name_crc};
 
+/// What VPP does not have.
+const OURS: [&str; 1] = ["weft_function"];
+
 #[test]
 fn every_declaration_is_the_one_of_vpp() {
     let Some(folder) = vpp_json() else {
@@ -19,7 +22,7 @@ fn every_declaration_is_the_one_of_vpp() {
         let _ = writeln!(std::io::stderr(), "SKIPPED: no VPP export; {hint}");
         return;
     };
-    for ours in MODULES {
+    for ours in MODULES.iter().filter(|m| !OURS.contains(&m.name)) {
         let path = folder.join(format!("{}.api.json", ours.name));
         let text = std::fs::read_to_string(&path).expect("VPP has such a module");
         check_module(

@@ -155,15 +155,16 @@ fn create_af_packet(
     engine: &mut Engine,
     request: &AfPacketCreateV3,
 ) -> Result<AfPacketCreateV3Reply, ApiError> {
-    match request.mode {
-        AfPacketMode::Ethernet => {}
-        AfPacketMode::Ip => return Err(ApiError::Unsupported),
+    let ip_only = match request.mode {
+        AfPacketMode::Ethernet => false,
+        AfPacketMode::Ip => true,
         AfPacketMode::Other(_) => return Err(ApiError::InvalidValue),
-    }
+    };
     let config = AfPacketConfig {
         host_if_name: request.host_if_name.as_str().to_owned(),
         queues: request.num_rx_queues.clamp(1, QUEUES_MAX),
         qdisc_bypass: request.flags.contains(AfPacketFlags::QDISC_BYPASS),
+        ip_only,
     };
     let mac = mac_if_set(request.hw_addr).filter(|_| !request.use_random_hw_addr);
     let sw_if_index = index(engine.create_af_packet(mac, &config)?);

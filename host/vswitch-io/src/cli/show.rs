@@ -3,6 +3,7 @@
 mod acl;
 mod cnat;
 mod device;
+mod function;
 mod interface;
 mod ip;
 mod l2;
@@ -17,7 +18,7 @@ use vswitch::{Family, SwIfIndex};
 use crate::engine::Engine;
 
 const SHOW: &str = "show version | threads | clock | interface [address | rx-placement | <name>] | hardware-interfaces | \
-     mode | tap | memif | ip table | ip fib | ip6 fib | ip neighbors | bridge-domain | l2fib | vxlan tunnel | \
+     mode | function | tap | memif | ip table | ip fib | ip6 fib | ip neighbors | bridge-domain | l2fib | vxlan tunnel | \
      acl-plugin acl | acl-plugin interface | acl-plugin sessions | abf policy | abf attach | \
      npol interfaces | policies | rules | ipsets | flows | cnat translation | session | snat-policy | \
      sr localsids | policies | steering-policies | encaps source addr | errors | node counters | runtime | trace | buffers | \
@@ -61,6 +62,7 @@ pub(super) fn run(engine: &Engine, what: &[&str]) -> String {
         ["npol", what @ ..] => policy::npol(engine, what, to),
         ["cnat", what @ ..] => cnat::run(engine, what, to),
         ["sr", what @ ..] => sr::run(engine, what, to),
+        ["function", what @ ..] => function::run(engine, what, to),
         ["memif", ..] => device::memif(engine, to),
         ["tap", ..] => device::taps(engine, to),
         _ => {

@@ -39,6 +39,8 @@ pub struct AfPacketConfig {
     pub queues: u16,
     /// Sends past the queueing discipline of the interface.
     pub qdisc_bypass: bool,
+    /// The interface has no link headers.
+    pub ip_only: bool,
 }
 
 /// An attached Linux interface.

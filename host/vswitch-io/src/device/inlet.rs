@@ -11,6 +11,7 @@ use std::sync::Arc;
 use memif_rs::RingError;
 use vswitch::{BATCH_MAX, Batch, HEAD_MAX, Offload, SwIfIndex, Tables, Tail};
 
+use super::af_xdp::XdpRx;
 use super::packets::PacketSource;
 use super::pool::{SLOTS, TailPool};
 use super::tap::TapQueue;
@@ -23,6 +24,8 @@ pub enum Source {
     Tap(Arc<TapQueue>),
     /// A packet socket.
     AfPacket(Box<PacketSource>),
+    /// An express data path socket.
+    AfXdp(Box<XdpRx>),
     /// A memif ring.
     Memif(Box<memif_rs::RxQueue>),
 }
@@ -83,6 +86,7 @@ impl Inlet {
         match &mut self.source {
             Source::Tap(queue) => fill_from_tap(queue, self.sw_if_index, pool, batch),
             Source::AfPacket(packets) => packets.fill(self.sw_if_index, pool, batch, tables),
+            Source::AfXdp(queue) => Ok(fill_from_xdp(queue, self.sw_if_index, pool, batch)),
             Source::Memif(queue) => fill_from_memif(queue, self.sw_if_index, batch),
         }
     }
@@ -111,6 +115,7 @@ impl AsFd for Inlet {
         match &self.source {
             Source::Tap(queue) => queue.as_fd(),
             Source::AfPacket(packets) => packets.as_fd(),
+            Source::AfXdp(queue) => queue.as_fd(),
             Source::Memif(queue) => queue.as_fd(),
         }
     }
@@ -144,6 +149,32 @@ fn fill_from_tap(
         burst.push(batch, rx, &head, at, offload);
     }
     Ok(burst)
+}
+
+fn fill_from_xdp(
+    queue: &mut XdpRx,
+    rx: SwIfIndex,
+    pool: &mut TailPool,
+    batch: &mut Batch,
+) -> Burst {
+    let mut burst = Burst::default();
+    let mut slot = 0;
+    queue.receive(SLOTS, |len, copy| {
+        let mut head = [0; HEAD_MAX];
+        let front = len.min(HEAD_MAX);
+        copy(0, head.get_mut(..front).unwrap_or_default());
+        if let Some(tail) = pool.slot_mut(slot).get_mut(..len - front) {
+            copy(front, tail);
+        }
+        let at = Tail {
+            slot: slot as u32,
+            offset: 0,
+            len: len as u32,
+        };
+        burst.push(batch, rx, &head, at, Some(Offload::default()));
+        slot += 1;
+    });
+    burst
 }
 
 fn fill_from_memif(

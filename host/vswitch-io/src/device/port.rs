@@ -18,7 +18,8 @@ use vswitch::offload::{Caps, TrainRoom, segment};
 use vswitch::{Batch, Frame, FrameId, Tail};
 
 use super::af_packet::AfPacketQueue;
-use super::pool::TailPool;
+use super::af_xdp::XdpTx;
+use super::pool::{KEPT, TailPool};
 use super::tap::TapQueue;
 
 /// Bytes of one frame made whole, with room for encapsulation in front of 64 KiB.
@@ -31,6 +32,8 @@ pub enum Port {
     Tap(Vec<Arc<TapQueue>>),
     /// Packet sockets, by queue.
     AfPacket(Vec<Arc<AfPacketQueue>>),
+    /// Express data path sockets, by queue.
+    AfXdp(Vec<Mutex<XdpTx>>),
     /// Memif rings.
     Memif(Vec<Mutex<TxQueue>>),
 }
@@ -77,7 +80,7 @@ impl Port {
                 csum: true,
                 gso: true,
             },
-            Self::Memif(_) => Caps {
+            Self::AfXdp(_) | Self::Memif(_) => Caps {
                 csum: false,
                 gso: false,
             },
@@ -99,6 +102,9 @@ impl Port {
             }),
             Self::AfPacket(queues) => pick(queues, worker).map_or(Sent::lost(ids.len()), |queue| {
                 packets::send(queue, self.caps(), batch, ids, tails, scratch)
+            }),
+            Self::AfXdp(queues) => pick(queues, worker).map_or(Sent::lost(ids.len()), |queue| {
+                send_to_xdp(&mut queue.lock(), self.caps(), batch, ids, tails, scratch)
             }),
             Self::Memif(queues) => pick(queues, worker).map_or(Sent::lost(ids.len()), |queue| {
                 send_to_memif(&mut queue.lock(), self.caps(), batch, ids, tails, scratch)
@@ -129,7 +135,9 @@ impl Tails<'_> {
                 len: 0,
             };
         };
-        let Some(ring) = self.ring else { return tail };
+        let Some(ring) = self.ring.filter(|_| tail.slot != KEPT) else {
+            return tail;
+        };
         let slot = self.pool.slot_mut(spare);
         let room = slot.len().min(tail.len as usize);
         let copied = ring.packet(tail.slot as usize).map_or(0, |packet| {
@@ -148,7 +156,7 @@ impl Tails<'_> {
     /// Copies a tail to `room`, and gives how many bytes there were.
     pub fn copy(&self, tail: Option<Tail>, room: &mut [u8]) -> usize {
         let Some(tail) = tail else { return 0 };
-        if let Some(ring) = self.ring {
+        if let Some(ring) = self.ring.filter(|_| tail.slot != KEPT) {
             return ring
                 .packet(tail.slot as usize)
                 .map_or(0, |packet| packet.copy_out(tail.offset as usize, room));
@@ -164,6 +172,31 @@ impl Tails<'_> {
     fn bytes(&self, staged: Tail) -> &[u8] {
         self.pool.bytes(staged.slot, staged.offset, staged.len)
     }
+}
+
+fn send_to_xdp(
+    queue: &mut XdpTx,
+    caps: Caps,
+    batch: &Batch,
+    ids: &[FrameId],
+    tails: &mut Tails<'_>,
+    scratch: &mut Scratch,
+) -> Sent {
+    let mut sent = Sent::default();
+    for id in ids {
+        let frame = batch.frame(*id);
+        let tail = tails.stage(frame.tail, 0);
+        if frame.offload.needs_software(caps) {
+            let finished = finish(frame, tails.bytes(tail), scratch, |whole| {
+                sent.record(queue.push(&[whole]));
+            });
+            sent.record(finished);
+            continue;
+        }
+        sent.record(queue.push(&[frame.head(), tails.bytes(tail)]));
+    }
+    queue.commit();
+    sent
 }
 
 fn send_to_memif(
@@ -186,13 +219,13 @@ fn send_to_memif(
             continue;
         }
         let queued = match (frame.tail, tails.ring) {
-            (Some(tail), Some(ring)) => {
+            (Some(tail), Some(ring)) if tail.slot != KEPT => {
                 ring.packet(tail.slot as usize).map_or(Ok(false), |packet| {
                     let tail = (&packet, tail.offset as usize, tail.len as usize);
                     queue.push_with_tail(frame.head(), Some(tail))
                 })
             }
-            (Some(tail), None) => queue.push(&[frame.head(), tails.bytes(tail)]),
+            (Some(tail), _) => queue.push(&[frame.head(), tails.bytes(tail)]),
             (None, _) => queue.push_with_tail(frame.head(), None),
         };
         sent.record(queued.unwrap_or(false));

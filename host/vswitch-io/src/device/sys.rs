@@ -94,7 +94,7 @@ pub(super) fn tun_set_vnet_header_len(fd: BorrowedFd<'_>, len: libc::c_int) -> i
 }
 
 /// Sets one plain-data socket option.
-fn set_option<T: Copy>(
+pub(super) fn set_option<T: Copy>(
     fd: BorrowedFd<'_>,
     level: libc::c_int,
     name: libc::c_int,

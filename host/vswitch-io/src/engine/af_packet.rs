@@ -47,8 +47,12 @@ impl Engine {
         let name = format!("host-{}", config.host_if_name);
         let mtu = u16::try_from(device.host().mtu).unwrap_or(u16::MAX);
         let is_running = device.host().is_running;
-        let sw_if_index =
-            self.create_device(&name, "af-packet", mac, mtu, LinkMode::Ethernet, is_running)?;
+        let mode = if config.ip_only {
+            LinkMode::Ip
+        } else {
+            LinkMode::Ethernet
+        };
+        let sw_if_index = self.create_device(&name, "af-packet", mac, mtu, mode, is_running)?;
         self.attach_packets(sw_if_index, &device);
         let host_if_name = config.host_if_name.clone();
         self.packets.insert(

@@ -11,6 +11,7 @@ use super::mailbox::{Notice, Post};
 use super::view::View;
 use crate::device::pool::TailPool;
 use crate::device::port::{Scratch, Tails};
+use crate::function::{Functions, Hook};
 use crate::pcap::{Capture, TailsView};
 
 /// Times that packets put together may turn out to carry fragments, before the rest is dropped.
@@ -24,6 +25,7 @@ pub(super) struct Forward<'a> {
     pub(super) pool: &'a mut TailPool,
     pub(super) scratch: &'a mut Scratch,
     pub(super) reassembler: &'a mut Reassembler,
+    pub(super) functions: &'a mut Functions,
     pub(super) view: &'a View,
     pub(super) now: Nanos,
     pub(super) post: &'a Post,
@@ -33,7 +35,16 @@ pub(super) struct Forward<'a> {
 impl Forward<'_> {
     /// Runs the batch; `ring` is where its tails are, when they are not in the pool.
     pub(super) fn run(&mut self, ring: Option<&RxQueue>) {
-        self.graph.run(&self.view.tables, self.batch, self.now);
+        self.pool.forget();
+        let mut hook = Hook {
+            functions: self.functions,
+            tails: Tails {
+                pool: self.pool,
+                ring,
+            },
+        };
+        self.graph
+            .run_with(&self.view.tables, self.batch, self.now, &mut hook);
         self.capture_done(ring);
         self.transmit(ring);
     }

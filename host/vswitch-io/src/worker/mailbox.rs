@@ -14,6 +14,7 @@ use vswitch::trace::{NodeFilter, TraceSpec};
 use vswitch::{Event, SwIfIndex};
 
 use crate::device::inlet::{Inlet, RxMode};
+use crate::function::{Instance, Report};
 use crate::pcap::Capture;
 
 /// Notices waiting for the main thread; a worker drops what does not fit, since all of it is learned again.
@@ -53,6 +54,22 @@ pub enum Command {
     },
     /// Go on with this graph, the old one is suspect.
     Graph(Box<vswitch::Worker>),
+    /// Run this instance of a packet function from the next batch on, or no more.
+    Function {
+        /// Which function.
+        function: u32,
+        /// The instance.
+        instance: Option<Box<Instance>>,
+        /// Told when it is so.
+        done: SyncSender<()>,
+    },
+    /// Tell about an instance of a packet function.
+    FunctionReport {
+        /// Which function.
+        function: u32,
+        /// Where to.
+        reply: SyncSender<Report>,
+    },
     /// Packet tracing.
     Trace(TraceCommand),
     /// Capture packets, or no more; `done` is told when the capture before is not used any longer.

@@ -262,6 +262,7 @@ async fn a_vlan_subinterface_of_a_packet_socket_answers_with_its_tag() {
         host_if_name: "up0".into(),
         queues: 1,
         qdisc_bypass: false,
+        ip_only: false,
     };
     let wire = host.enter(|| AfPacket::open(&config).unwrap());
     let mac = [2, 0, 0, 0, 0, 7];

@@ -6,6 +6,7 @@ mod chain;
 mod devices;
 mod interop;
 mod lab;
+mod links;
 mod memif;
 mod observe;
 mod pods;

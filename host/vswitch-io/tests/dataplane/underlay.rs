@@ -85,6 +85,7 @@ async fn vlan_tags_pass_between_a_packet_socket_and_a_tap() {
             host_if_name: name.into(),
             queues: 1,
             qdisc_bypass: false,
+            ip_only: false,
         };
         namespace.enter(|| AfPacket::open(&config).unwrap())
     };
