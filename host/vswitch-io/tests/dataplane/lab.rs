@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -44,6 +44,17 @@ impl Namespace {
             .args(["netns", "exec", &self.name])
             .args(words)
             .output()
+            .unwrap()
+    }
+
+    /// Starts a command line in the namespace.
+    pub(crate) fn spawn(&self, line: &str) -> Child {
+        let words = line.split_whitespace();
+        Command::new("ip")
+            .args(["netns", "exec", &self.name])
+            .args(words)
+            .stdout(Stdio::piped())
+            .spawn()
             .unwrap()
     }
 

@@ -4,6 +4,8 @@
 
 mod chain;
 mod devices;
+#[cfg(feature = "functions")]
+mod function;
 mod interop;
 mod lab;
 mod links;
