@@ -91,12 +91,12 @@ fn a_packet_at_the_end_of_its_life_is_answered_not_encapsulated() {
     let told = lab.route(inside, &ip(V4.0, V4.1, 17, 1, &[0; 20]));
     assert_eq!(
         told,
-        "in: to 02:aa:00:00:00:01 10.0.0.1 > 10.0.0.2 ttl 64 proto 1\n"
+        "in: to 02:aa:00:00:00:01 10.0.0.1 > 10.0.0.2 ttl 255 proto 1\n"
     );
     let told = lab.route(inside, &ip(V6.0, V6.1, 17, 1, &[0; 20]));
     assert_eq!(
         told,
-        "in: to 02:aa:00:00:00:01 2001:db8:1::1 > 2001:db8:1::2 hops 64 proto 58\n"
+        "in: to 02:aa:00:00:00:01 2001:db8:1::1 > 2001:db8:1::2 hops 255 proto 58\n"
     );
 }
 
