@@ -269,6 +269,11 @@ impl Peer {
     }
 
     fn queues(&mut self) -> Option<&mut (RxQueue, TxQueue)> {
+        self.drive();
+        self.link.as_mut()
+    }
+
+    fn drive(&mut self) {
         self.client.drive(Instant::now()).unwrap();
         while let Some(event) = self.client.poll_event() {
             if let Event::Connected { link, .. } = event {
@@ -276,7 +281,6 @@ impl Peer {
                 self.link = Some((rx.remove(0), tx.remove(0)));
             }
         }
-        self.link.as_mut()
     }
 }
 
