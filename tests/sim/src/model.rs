@@ -133,7 +133,8 @@ impl Model {
                 None => Kind::Device,
             },
             mac: world::mac_of(index),
-            is_up: false,
+            // VPP makes tunnels that are up.
+            is_up: world::TUNNELS.contains(&index),
             mtu: if world::DEVICES.contains(&index) {
                 u32::from(world::DEVICE_MTU)
             } else {

@@ -257,7 +257,7 @@ impl Walk<'_> {
         let packet = Packet {
             src,
             dst: about.src,
-            ttl: 64,
+            ttl: 255,
             ident: 0,
             tos,
             dont_fragment: false,
