@@ -283,7 +283,7 @@ impl Dataplane {
     }
 
     fn npol_next_epoch(&mut self) -> u32 {
-        self.npol.epoch = self.npol.epoch.wrapping_add(1);
+        self.npol.epoch = self.npol.epoch.checked_add(1).unwrap_or(1);
         self.npol.epoch
     }
 }

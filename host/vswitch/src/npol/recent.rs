@@ -15,8 +15,13 @@ use crate::id::SwIfIndex;
 use crate::session::{Scope, fold};
 use crate::track::Hook;
 
-/// Directions of flows that a worker remembers, as a power of two: 256 KiB for each family.
+/// Sets of directions of flows that a worker remembers, as a power of two.
 const BITS: u32 = 12;
+/// Directions in a set. With as many directions as half of all places, one in thirty finds its set full.
+const WAYS: usize = 4;
+
+/// A tick that is a decade away.
+const NEVER: u32 = u32::MAX;
 
 /// Version 4 and a header of five words.
 const PLAIN_V4: u8 = 0x45;
@@ -25,11 +30,11 @@ const FRAGMENT_BITS: u8 = 0x3f;
 /// Odd numbers with as many ones as zeros.
 const SECRETS: [u64; 2] = [0x2545_f491_4f6c_dd1d, 0xd6e8_feb8_6659_fd93];
 
-/// One direction of a flow from one interface, and where it is remembered.
+/// One direction of a flow from one interface, and the set in which it is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FlowKey<const K: usize> {
     words: [u64; K],
-    slot: usize,
+    set: usize,
 }
 
 impl FlowKey<2> {
@@ -83,8 +88,8 @@ impl FlowKey<5> {
 impl<const K: usize> FlowKey<K> {
     #[inline]
     fn new(words: [u64; K], hash: u64) -> Self {
-        let slot = usize::try_from(hash >> (u64::BITS - BITS)).unwrap_or(0);
-        Self { words, slot }
+        let set = usize::try_from(hash >> (u64::BITS - BITS)).unwrap_or(0);
+        Self { words, set }
     }
 }
 
@@ -109,42 +114,32 @@ fn ports(header: &[u8], at: usize) -> Option<u64> {
     Some(u32::from_ne_bytes(*bytes).into())
 }
 
-/// Under which epoch, and in which tick, plus one; 0 is never.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Passed {
-    epoch: u32,
-    tick: u32,
-}
-
-impl Passed {
-    #[inline]
-    const fn now(epoch: u32, tick: u32) -> Self {
-        Self {
-            epoch,
-            tick: tick.wrapping_add(1),
-        }
-    }
-}
-
-/// A direction of a flow.
+/// A direction of a flow: what was found in one tick. No policies have epoch 0.
 #[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
 struct Entry<const K: usize> {
     key: [u64; K],
-    rx: Passed,
-    tx: Passed,
+    tick: u32,
+    /// Epoch under which it passes the interface that it comes in by; 0 = unknown.
+    rx: u32,
+    /// Epoch under which it passes `tx_on`; 0 = unknown.
+    tx: u32,
     tx_on: u32,
 }
 
-const _: () = assert!(size_of::<Entry<5>>() == 64 && size_of::<Entry<2>>() == 64);
+/// Directions whose hashes begin alike: two cache lines for IPv4, which processors fetch as a pair.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(128))]
+struct Set<const K: usize>([Entry<K>; WAYS]);
+
+const _: () = assert!(size_of::<Set<2>>() == 128 && size_of::<Set<5>>() == 256);
 
 impl<const K: usize> Entry<K> {
-    const fn new(key: [u64; K]) -> Self {
-        let never = Passed { epoch: 0, tick: 0 };
+    const fn new(key: [u64; K], tick: u32) -> Self {
         Self {
             key,
-            rx: never,
-            tx: never,
+            tick,
+            rx: 0,
+            tx: 0,
             tx_on: 0,
         }
     }
@@ -169,47 +164,49 @@ impl Onward {
     /// Whether that is `on`, with policies of `epoch`, still in this tick.
     #[inline]
     pub(crate) fn allows(self, on: SwIfIndex, epoch: u32, tick: u32) -> bool {
-        let Passed { epoch, tick } = Passed::now(epoch, tick);
-        self == Self {
-            on: on.0,
-            epoch,
-            tick,
-        }
+        let on = on.0;
+        self == Self { on, epoch, tick }
     }
 }
 
-/// Directions of flows of one family that a worker remembers; a newer one takes the place of an older one.
+/// Directions of flows of one family that a worker remembers. The first ones of a tick keep their places for the rest of
+/// it, so that a flood of new flows does not push out those that go on.
 #[derive(Debug)]
-pub(crate) struct RecentFlows<const K: usize>(Box<[Entry<K>]>);
+pub(crate) struct RecentFlows<const K: usize>(Box<[Set<K>]>);
 
 impl<const K: usize> RecentFlows<K> {
     pub(crate) fn new() -> Self {
-        Self(vec![Entry::new([0; K]); 1 << BITS].into_boxed_slice())
+        let nothing = Set([Entry::new([0; K], NEVER); WAYS]);
+        Self(vec![nothing; 1 << BITS].into_boxed_slice())
+    }
+
+    #[inline]
+    fn find(&self, key: &FlowKey<K>) -> Option<&Entry<K>> {
+        let Set(entries) = self.0.get(key.set)?;
+        entries.iter().find(|entry| entry.is_of(key))
     }
 
     /// Whether such a packet was found to pass the interface that it came in by in this tick; with that, what is known
     /// of its way out.
     #[inline]
     pub(crate) fn enters(&self, key: &FlowKey<K>, epoch: u32, tick: u32) -> Option<Onward> {
-        let entry = self.0.get(key.slot)?;
-        let passed = entry.is_of(key) && entry.rx == Passed::now(epoch, tick);
-        passed.then_some(Onward {
+        let entry = self.find(key)?;
+        (entry.rx == epoch && entry.tick == tick).then_some(Onward {
             on: entry.tx_on,
-            epoch: entry.tx.epoch,
-            tick: entry.tx.tick,
+            epoch: entry.tx,
+            tick,
         })
     }
 
     /// Whether such a packet was found to pass the interface `on`, by which it leaves, in this tick.
     #[inline]
     pub(crate) fn leaves(&self, key: &FlowKey<K>, on: SwIfIndex, epoch: u32, tick: u32) -> bool {
-        let Some(entry) = self.0.get(key.slot) else {
-            return false;
-        };
-        entry.is_of(key) && entry.tx == Passed::now(epoch, tick) && entry.tx_on == on.0
+        let passes =
+            |entry: &Entry<K>| (entry.tx, entry.tx_on) == (epoch, on.0) && entry.tick == tick;
+        self.find(key).is_some_and(passes)
     }
 
-    /// Remembers that such a packet passes `on`.
+    /// Remembers that such a packet passes `on`, unless others of this tick have all places of its set.
     pub(crate) fn remember(
         &mut self,
         key: &FlowKey<K>,
@@ -217,16 +214,21 @@ impl<const K: usize> RecentFlows<K> {
         epoch: u32,
         tick: u32,
     ) {
-        let Some(entry) = self.0.get_mut(key.slot) else {
+        debug_assert!(epoch != 0, "epoch 0 is no policies'");
+        let Some(Set(entries)) = self.0.get_mut(key.set) else {
             return;
         };
-        if !entry.is_of(key) {
-            *entry = Entry::new(key.words);
+        let own = entries.iter().position(|entry| entry.is_of(key));
+        let place = own.or_else(|| entries.iter().position(|entry| entry.tick != tick));
+        let Some(entry) = place.and_then(|at| entries.get_mut(at)) else {
+            return;
+        };
+        if own.is_none() || entry.tick != tick {
+            *entry = Entry::new(key.words, tick);
         }
-        let now = Passed::now(epoch, tick);
         match hook {
-            Hook::Rx => entry.rx = now,
-            Hook::Tx => (entry.tx, entry.tx_on) = (now, on.0),
+            Hook::Rx => entry.rx = epoch,
+            Hook::Tx => (entry.tx, entry.tx_on) = (epoch, on.0),
         }
     }
 }
