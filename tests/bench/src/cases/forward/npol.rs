@@ -1,4 +1,4 @@
-//! IPv4 with network policies on both interfaces: a flow that 100 rules were asked about when it began.
+//! IPv4 with network policies on both interfaces: flows that 100 rules were asked about when they began.
 
 use vpp_api::cnat::FeatureCnatEnableDisable;
 use vpp_api::interface_types::InterfaceIndex;
@@ -9,7 +9,7 @@ use vpp_api::npol::{
     NpolRuleEntry,
 };
 
-use super::{SMALL, Scenario};
+use super::{Configure, SMALL, Scenario};
 use crate::dataplane::Dataplane;
 use crate::traffic::{Side, Traffic};
 
@@ -18,16 +18,57 @@ const MEMBERS: u32 = 10_000;
 /// Members of a request: it has to fit a message.
 const AT_ONCE: usize = 1000;
 
-pub(super) const SCENARIO: Scenario = Scenario {
-    name: "IPv4 with npol, 100 rules, sets of 10 000",
-    bar: 0.85,
-    sizes: SMALL,
-    traffic: Traffic::Ip4,
-    networks: 0,
-    rounds_max: usize::MAX,
-    configure,
-    plain: Some(("weft-vswitch, no policies", Dataplane::route)),
-};
+pub(super) const SCENARIOS: [Scenario; 3] = [
+    scenario(
+        "IPv4 with npol, 100 rules, sets of 10 000",
+        0,
+        configure,
+        Dataplane::route,
+    ),
+    scenario(
+        "IPv4 with npol, the same, 1000 flows",
+        1000,
+        |dataplane, memifs| {
+            configure(dataplane, memifs)?;
+            dataplane.networks(memifs, 1000)
+        },
+        |dataplane, memifs| {
+            dataplane.route(memifs)?;
+            dataplane.networks(memifs, 1000)
+        },
+    ),
+    scenario(
+        "IPv4 with npol, the same, 4000 flows",
+        4000,
+        |dataplane, memifs| {
+            configure(dataplane, memifs)?;
+            dataplane.networks(memifs, 4000)
+        },
+        |dataplane, memifs| {
+            dataplane.route(memifs)?;
+            dataplane.networks(memifs, 4000)
+        },
+    ),
+];
+
+/// A flow goes to each network.
+const fn scenario(
+    name: &'static str,
+    networks: u32,
+    configure: Configure,
+    plain: Configure,
+) -> Scenario {
+    Scenario {
+        name,
+        bar: 0.85,
+        sizes: SMALL,
+        traffic: Traffic::Ip4,
+        networks,
+        rounds_max: usize::MAX,
+        configure,
+        plain: Some(("weft-vswitch, no policies", plain)),
+    }
+}
 
 fn configure(dataplane: &Dataplane, memifs: [InterfaceIndex; 2]) -> anyhow::Result<()> {
     dataplane.route(memifs)?;
