@@ -17,6 +17,9 @@ use super::pool::{SLOTS, TailPool};
 use super::tap::TapQueue;
 use super::vnet::{self, TAP_HEADER_LEN};
 
+/// Bytes of super-frames read from a tap before they are sent on: what was read must still be in the core's cache then.
+const BURST_BYTES_MAX: usize = 192 * 1024;
+
 /// Where the frames of a queue come from.
 #[derive(Debug)]
 pub enum Source {
@@ -127,8 +130,11 @@ fn fill_from_tap(
     pool: &mut TailPool,
     batch: &mut Batch,
 ) -> Result<Burst, InletError> {
-    let mut burst = Burst::default();
+    let (mut burst, mut bytes) = (Burst::default(), 0);
     for (slot, tail) in pool.slots_mut().enumerate() {
+        if bytes >= BURST_BYTES_MAX {
+            break;
+        }
         let (mut header, mut head) = ([0; TAP_HEADER_LEN], [0; HEAD_MAX]);
         let mut parts = [
             IoSliceMut::new(&mut header),
@@ -140,6 +146,7 @@ fn fill_from_tap(
             Err(error) if is_pause(&error) => break,
             Err(error) => return Err(InletError::Device(error)),
         };
+        bytes += len;
         let offload = vnet::read(&header);
         let at = Tail {
             slot: slot as u32,
