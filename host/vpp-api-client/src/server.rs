@@ -2,7 +2,7 @@
 //! [`Router`].
 //!
 //! All handlers run one by one on one thread, the *owner*, in the order the requests arrived, as on
-//! VPP's main thread. Connections only cut frames; each may hold a bounded number of bytes that
+//! VPP's main thread; what takes long has a thread of its own ([`Router::on_slow`]). Connections only cut frames; each may hold a bounded number of bytes that
 //! its client did not read yet. As in VPP, a request that is unknown or does not decode gets no
 //! answer; unlike VPP it is counted and logged, and whoever breaks a limit is disconnected.
 
@@ -12,6 +12,7 @@ mod outbox;
 mod owner;
 mod peer;
 mod router;
+mod slow;
 mod stats;
 
 use std::sync::Arc;

@@ -66,7 +66,7 @@ impl<S: Send + 'static> Server<S> {
         Ok(Self {
             listener,
             path: path.into(),
-            routes: router.bind(),
+            routes: router.bind(&handle.jobs.downgrade()),
             limits,
             handle,
             jobs,

@@ -1,10 +1,11 @@
 //! What a handler sees of the outside: who asks, where details go, who wants events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use vpp_api::table::MessageTable;
 use vpp_api::{ApiError, Envelope, Event, Message, encode, frame};
 
@@ -36,6 +37,8 @@ impl fmt::Display for ClientId {
 pub(super) struct Client {
     pub(super) outbox: Arc<Outbox>,
     pub(super) is_registered: bool,
+    /// What it asked behind a request that takes long; as much as was under way when the connection was told to wait.
+    pub(super) held: Option<VecDeque<Bytes>>,
 }
 
 /// The connections and their subscriptions.
@@ -67,6 +70,23 @@ impl Clients {
         if let Some(client) = self.connected.get(&client) {
             client.outbox.close(reason);
         }
+    }
+
+    /// Keeps what a client asks from now on, and reads no more of it.
+    pub(super) fn hold(&mut self, client: ClientId) {
+        if let Some(client) = self.connected.get_mut(&client) {
+            client.held.get_or_insert_default();
+            client.outbox.hold(true);
+        }
+    }
+
+    /// Ends that, and gives what was kept.
+    pub(super) fn release(&mut self, client: ClientId) -> VecDeque<Bytes> {
+        let Some(client) = self.connected.get_mut(&client) else {
+            return VecDeque::new();
+        };
+        client.outbox.hold(false);
+        client.held.take().unwrap_or_default()
     }
 
     fn publish<E: Event>(&self, event: impl Fn(u32) -> E) {

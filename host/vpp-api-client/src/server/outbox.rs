@@ -25,6 +25,8 @@ struct State {
     /// Taken by the connection but not written yet.
     in_flight: usize,
     farewell: Option<Farewell>,
+    /// No request is taken meanwhile.
+    is_held: bool,
 }
 
 impl State {
@@ -103,6 +105,12 @@ impl Outbox {
         }
     }
 
+    /// Lets the connection take no further requests, or again.
+    pub(super) fn hold(&self, is_held: bool) {
+        self.state.lock().is_held = is_held;
+        self.drained.notify_one();
+    }
+
     /// Notes that `count` of the taken bytes were written.
     pub(super) fn written(&self, count: usize) {
         let mut state = self.state.lock();
@@ -120,7 +128,7 @@ impl Outbox {
                 if let Some(reason) = &state.farewell {
                     return Err(reason.clone());
                 }
-                if state.unread() <= self.high {
+                if state.unread() <= self.high && !state.is_held {
                     return Ok(());
                 }
             }

@@ -1,5 +1,6 @@
 //! The owner thread: the service's state and every decision about it.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use super::{Counters, Farewell, SharedCounters};
 
 /// Something to do with the service.
 type Task<S> = Box<dyn FnOnce(&mut S, &mut EventSink<'_>) + Send>;
+/// The end of a request that took long.
+type Ending<S> = Box<dyn FnOnce(&mut S, &mut Clients) + Send>;
 
 /// What reaches the owner.
 pub(super) enum Job<S> {
@@ -30,6 +33,10 @@ pub(super) enum Job<S> {
         client: ClientId,
     },
     Task(Task<S>),
+    Done {
+        client: ClientId,
+        task: Ending<S>,
+    },
     Stop,
 }
 
@@ -49,11 +56,12 @@ pub(super) fn run<S>(
                     Client {
                         outbox,
                         is_registered: false,
+                        held: None,
                     },
                 );
             }
             Job::Request { client, message } => {
-                request(&mut service, &mut routes, &mut clients, client, &message);
+                request(&mut service, &mut routes, &mut clients, client, message);
             }
             Job::Gone { client } => clients.forget(client),
             Job::Task(task) => task(
@@ -62,6 +70,10 @@ pub(super) fn run<S>(
                     clients: &mut clients,
                 },
             ),
+            Job::Done { client, task } => {
+                task(&mut service, &mut clients);
+                resume(&mut service, &mut routes, &mut clients, client);
+            }
             Job::Stop => break,
         }
     }
@@ -76,20 +88,32 @@ fn request<S>(
     routes: &mut Routes<S>,
     clients: &mut Clients,
     client: ClientId,
-    message: &[u8],
+    message: Bytes,
 ) {
-    let Ok(id) = Envelope::peek_id(message) else {
+    let Ok(id) = Envelope::peek_id(&message) else {
         Counters::count(&clients.counters.malformed);
         return;
     };
-    let Some(known) = clients.connected.get(&client) else {
+    let Some(known) = clients.connected.get_mut(&client) else {
         return;
     };
+    if let Some(held) = &mut known.held {
+        held.push_back(message);
+        return;
+    }
     if !known.is_registered && id != SOCKCLNT_CREATE_ID {
         known.outbox.close(Farewell::Unregistered);
         return;
     }
-    routes.dispatch(service, clients, client, id, message);
+    routes.dispatch(service, clients, client, id, &message);
+}
+
+/// Handles what a client asked while its request took long, until the next one that does.
+fn resume<S>(service: &mut S, routes: &mut Routes<S>, clients: &mut Clients, client: ClientId) {
+    let mut waiting: VecDeque<Bytes> = clients.release(client);
+    while let Some(message) = waiting.pop_front() {
+        request(service, routes, clients, client, message);
+    }
 }
 
 /// Reaches the owner thread from anywhere.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use tokio::sync::mpsc::WeakSender;
 use vpp_api::describe::{MessageInfo, Module, Service};
 use vpp_api::memclnt::{
     ApiVersions, ApiVersionsReply, ControlPing, ControlPingReply, GetApiJson, GetApiJsonReply,
@@ -16,12 +17,14 @@ use vpp_api::{
 };
 
 use super::caller::{Caller, Clients, DetailsSink};
+use super::owner::Job;
+use super::slow::{self, Ticket};
 use super::{ClientId, Counters, Farewell};
 
 /// A request's way: decode, handle, answer. Knows the ids it needs.
 type Handler<S> = Box<dyn FnMut(&mut S, &mut Clients, ClientId, &[u8]) + Send>;
 /// Makes a handler once ids are known.
-type Bind<S> = Box<dyn FnOnce(&MessageTable) -> Handler<S> + Send>;
+type Bind<S> = Box<dyn FnOnce(&MessageTable, &WeakSender<Job<S>>) -> Handler<S> + Send>;
 
 /// The requests a service answers.
 ///
@@ -85,11 +88,60 @@ impl<S: 'static> Router<S> {
         M: Request,
         R: Into<M::Reply>,
     {
-        self.route::<M>(move |table| {
+        self.route::<M>(move |table, _| {
             let reply = id_of::<M::Reply>(table);
             handling::<S, M>(move |service, request, caller| {
                 let outcome = handler(service, request, caller);
                 caller.reply(reply, &outcome.map_or_else(M::Reply::failed, Into::into));
+            })
+        })
+    }
+
+    /// Handles a request whose `work` takes long: `prepare` and `finish` run as other handlers do, `work` on a thread of
+    /// the message's own. The client's next requests wait for the reply, those of others do not.
+    pub fn on_slow<M, W, T>(
+        &mut self,
+        mut prepare: impl FnMut(&mut S, M) -> Result<W, ApiError> + Send + 'static,
+        work: impl FnMut(W) -> T + Send + 'static,
+        finish: impl Fn(&mut S, T, &mut Caller<'_>) -> Result<M::Reply, ApiError>
+        + Send
+        + Sync
+        + 'static,
+    ) -> &mut Self
+    where
+        M: Request,
+        W: Send + 'static,
+        T: Send + 'static,
+    {
+        self.route::<M>(move |table, jobs| {
+            let (reply, jobs) = (id_of::<M::Reply>(table), jobs.clone());
+            let (mut work, finish) = (Some(work), Arc::new(finish));
+            let mut thread = None;
+            handling::<S, M>(move |service, request, caller| {
+                let (client, context) = (caller.client, caller.context);
+                let ticket = Ticket {
+                    client,
+                    context,
+                    reply,
+                };
+                if let Some(work) = work.take() {
+                    let started = slow::start::<S, M, W, T, _>(jobs.clone(), work, finish.clone());
+                    thread = started
+                        .inspect_err(
+                            |error| tracing::error!(message = M::NAME, %error, "no thread"),
+                        )
+                        .ok();
+                }
+                let begun = prepare(service, request).and_then(|prepared| {
+                    let sent = thread
+                        .as_ref()
+                        .map(|thread| thread.send((ticket, prepared)));
+                    sent.and_then(Result::ok).ok_or(ApiError::SyscallError1)
+                });
+                match begun {
+                    Ok(()) => caller.clients.hold(client),
+                    Err(error) => caller.reply(reply, &M::Reply::failed(error)),
+                }
             })
         })
     }
@@ -99,7 +151,7 @@ impl<S: 'static> Router<S> {
         &mut self,
         mut handler: impl FnMut(&mut S, M, &mut DetailsSink<'_, M::Details>) + Send + 'static,
     ) -> &mut Self {
-        self.route::<M>(move |table| {
+        self.route::<M>(move |table, _| {
             let id = id_of::<M::Details>(table);
             handling::<S, M>(move |service, request, caller| {
                 let (client, context) = (caller.client, caller.context);
@@ -132,7 +184,7 @@ impl<S: 'static> Router<S> {
         + Send
         + 'static,
     ) -> &mut Self {
-        self.route::<M>(move |table| {
+        self.route::<M>(move |table, _| {
             let (id, reply) = (id_of::<M::Details>(table), id_of::<M::Reply>(table));
             handling::<S, M>(move |service, request, caller| {
                 let (client, context) = (caller.client, caller.context);
@@ -153,7 +205,7 @@ impl<S: 'static> Router<S> {
     }
 
     /// Hands out the ids.
-    pub(super) fn bind(self) -> Routes<S> {
+    pub(super) fn bind(self, jobs: &WeakSender<Job<S>>) -> Routes<S> {
         let served: Vec<MessageInfo> = MODULES
             .iter()
             .flat_map(|module| messages(module))
@@ -162,7 +214,7 @@ impl<S: 'static> Router<S> {
         let table = MessageTable::assign(served.iter().flat_map(with_answers));
         let handlers = self.routes.into_iter().filter_map(|(name, bind)| {
             let info = served.iter().find(|info| info.name == name)?;
-            Some((table.resolve(name, info.crc).ok()?, bind(&table)))
+            Some((table.resolve(name, info.crc).ok()?, bind(&table, jobs)))
         });
         Routes {
             handlers: handlers.collect(),
@@ -172,7 +224,7 @@ impl<S: 'static> Router<S> {
 
     /// Registration is the one request that changes the connection itself.
     fn on_registration(&mut self) {
-        self.route::<SockclntCreate>(|table| {
+        self.route::<SockclntCreate>(|table, _| {
             let reply = id_of::<SockclntCreateReply>(table);
             handling::<S, SockclntCreate>(move |_, request, caller| {
                 let client = caller.client;
@@ -189,7 +241,7 @@ impl<S: 'static> Router<S> {
                 caller.reply(reply, &accepted);
             })
         });
-        self.route::<SockclntDelete>(|table| {
+        self.route::<SockclntDelete>(|table, _| {
             let reply = id_of::<SockclntDeleteReply>(table);
             handling::<S, SockclntDelete>(move |_, request, caller| {
                 let is_own = request.index == caller.client.client_index();
@@ -204,7 +256,7 @@ impl<S: 'static> Router<S> {
 
     fn route<M: Message>(
         &mut self,
-        bind: impl FnOnce(&MessageTable) -> Handler<S> + Send + 'static,
+        bind: impl FnOnce(&MessageTable, &WeakSender<Job<S>>) -> Handler<S> + Send + 'static,
     ) -> &mut Self {
         self.routes.insert(M::NAME, Box::new(bind));
         self

@@ -4,5 +4,6 @@ mod client;
 mod hostile_client;
 mod hostile_server;
 mod papi;
+mod slow;
 mod stats;
 mod toy;

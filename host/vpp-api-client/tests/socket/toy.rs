@@ -1,15 +1,17 @@
 //! A small service on the server framework, and what tests need to reach it.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use vpp_api::interface::{
-    CreateLoopback, CreateLoopbackReply, DeleteLoopback, SwInterfaceDetails, SwInterfaceDump,
-    SwInterfaceEvent, SwInterfaceSetFlags, SwInterfaceTxPlacementDetails,
-    SwInterfaceTxPlacementGet, SwInterfaceTxPlacementGetReply, WantInterfaceEvents,
+    CreateLoopback, CreateLoopbackInstance, CreateLoopbackInstanceReply, CreateLoopbackReply,
+    DeleteLoopback, SwInterfaceDetails, SwInterfaceDump, SwInterfaceEvent, SwInterfaceSetFlags,
+    SwInterfaceTxPlacementDetails, SwInterfaceTxPlacementGet, SwInterfaceTxPlacementGetReply,
+    WantInterfaceEvents,
 };
 use vpp_api::interface_types::{IfStatusFlags, InterfaceIndex};
 use vpp_api::vlib::{CliInband, CliInbandReply};
@@ -21,6 +23,9 @@ use vpp_api_client::{Client, Options};
 /// Longer than any answer takes; no test waits for it to pass.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Instance of a loopback whose creation takes long and panics.
+pub(crate) const FATAL: u32 = 666;
+
 /// Interfaces by index, and their flags.
 #[derive(Debug, Default)]
 pub(crate) struct Toy {
@@ -31,6 +36,8 @@ pub(crate) struct Toy {
 pub(crate) struct Running {
     folder: TempDir,
     pub(crate) handle: Handle<Toy>,
+    /// Lets one request that takes long come to its end.
+    pub(crate) gate: Sender<()>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<Toy, ServeError>>,
 }
@@ -38,7 +45,8 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn start(limits: Limits) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let server = Server::bind(&folder.path().join("api.sock"), router(), limits);
+        let (gate, opened) = channel();
+        let server = Server::bind(&folder.path().join("api.sock"), router(opened), limits);
         let server = server.expect("the path is free");
         let handle = server.handle();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -49,6 +57,7 @@ impl Running {
         Self {
             folder,
             handle,
+            gate,
             stop,
             task,
         }
@@ -79,7 +88,7 @@ pub(crate) async fn connect(path: &Path) -> Client {
         .expect("the server is there")
 }
 
-fn router() -> Router<Toy> {
+fn router(opened: Receiver<()>) -> Router<Toy> {
     let mut router = Router::new();
     router.on::<ShowVersion, _>(|_, _, _| {
         let version = FixedString::truncated("26.10-toy");
@@ -146,5 +155,23 @@ fn router() -> Router<Toy> {
             ..Default::default()
         })
     });
+    router.on_slow::<CreateLoopbackInstance, _, _>(
+        |_, request| match request.is_specified {
+            true => Ok(request.user_instance),
+            false => Err(ApiError::InvalidValue),
+        },
+        move |instance| {
+            opened.recv().expect("the test opens the gate");
+            assert_ne!(instance, FATAL, "as the test wants it");
+        },
+        |toy: &mut Toy, (), _| {
+            toy.interfaces.push(IfStatusFlags::ADMIN_UP);
+            let sw_if_index = InterfaceIndex(u32::try_from(toy.interfaces.len()).expect("few"));
+            Ok(CreateLoopbackInstanceReply {
+                sw_if_index,
+                ..Default::default()
+            })
+        },
+    );
     router
 }
