@@ -86,6 +86,30 @@ impl Api {
         self
     }
 
+    /// Handles a request whose `work` takes long, on a thread of its own; [`Router::on_slow`].
+    fn on_slow<M, W, T>(
+        &mut self,
+        mut prepare: impl FnMut(&mut Engine, M) -> Result<W, ApiError> + Send + 'static,
+        work: impl FnMut(W) -> T + Send + 'static,
+        finish: impl Fn(&mut Engine, T) -> Result<M::Reply, ApiError> + Send + Sync + 'static,
+    ) -> &mut Self
+    where
+        M: Request + Describe,
+        W: Send + 'static,
+        T: Send + 'static,
+    {
+        self.router.on_slow::<M, W, T>(
+            move |engine, request| prepare(engine, request),
+            work,
+            move |engine, done, caller| {
+                let outcome = finish(engine, done);
+                settle(engine, caller);
+                outcome
+            },
+        );
+        self
+    }
+
     /// Handles a dump.
     fn on_dump<M: Dump + Describe>(
         &mut self,

@@ -30,7 +30,7 @@ use vswitch::{Dataplane, MacAddr, Nanos, SwIfIndex};
 use crate::clock::Clock;
 use crate::device::inlet::{Inlet, RxMode};
 use crate::device::port::Port;
-use crate::function::{FunctionSpec, Loader};
+use crate::function::FunctionSpec;
 use crate::pcap::{Capture, CaptureError, CaptureSpec, Running};
 use crate::worker::Worker;
 use crate::worker::mailbox::{Command, Mailbox, Notice, Post, TraceCommand};
@@ -76,7 +76,6 @@ pub struct Engine {
     pub sockets: MemifSockets,
     /// Packet functions.
     pub functions: BTreeMap<u32, FunctionSpec>,
-    loader: Loader,
     view: Arc<ArcSwap<View>>,
     ports: Arc<Ports>,
     ports_changed: bool,
@@ -149,7 +148,6 @@ impl Engine {
             memifs: BTreeMap::new(),
             sockets: MemifSockets::new(config.run_dir.clone())?,
             functions: BTreeMap::new(),
-            loader: Loader::default(),
             view,
             ports,
             ports_changed: false,

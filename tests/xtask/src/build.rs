@@ -14,8 +14,9 @@ const PROGRAMS: [(&str, &str); 5] = [
 ];
 
 /// Folders of the guests that become WASM modules.
-const MODULES: [&str; 4] = [
+const MODULES: [&str; 5] = [
     "cnf-examples/firewall",
+    "cnf-examples/header-counter",
     "cnf-examples/least-loaded",
     "cnf-examples/rate-limiter",
     "cnf-examples/web-classifier",

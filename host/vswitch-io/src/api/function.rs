@@ -14,16 +14,34 @@ use vswitch::function::{FunctionInfo, Side};
 use super::Api;
 use super::convert::{Coded, filter, index, sw};
 use crate::engine::Engine;
-use crate::function::{DEADLINE, DEADLINE_MAX, FunctionSpec, MEMORY_MIB, MEMORY_MIB_MAX};
+use crate::function::{DEADLINE, DEADLINE_MAX, FunctionSpec, Loader, MEMORY_MIB, MEMORY_MIB_MAX};
 
 pub(super) fn register(api: &mut Api) {
-    api.on::<WeftFunctionAddReplace, _>(|engine, request| {
-        let function_index = engine.function_add_replace(spec(&request)?)?;
-        Ok(WeftFunctionAddReplaceReply {
-            function_index,
-            ..Default::default()
-        })
-    })
+    // Modules are compiled for some time; meanwhile others are served.
+    let mut loader = Loader::default();
+    api.on_slow::<WeftFunctionAddReplace, _, _>(
+        |engine, request| {
+            let spec = spec(&request)?;
+            engine.function_may_be(&spec.name)?;
+            Ok((spec, engine.worker_count()))
+        },
+        move |(spec, workers)| {
+            let instances = loader.load(&spec, workers);
+            (spec, instances)
+        },
+        |engine, (spec, instances)| {
+            let instances = instances.map_err(|error| {
+                let reason: &dyn std::error::Error = &error;
+                tracing::warn!(function = spec.name, error = reason, "function is refused");
+                error.code()
+            })?;
+            let function_index = engine.function_add_replace(spec, instances)?;
+            Ok(WeftFunctionAddReplaceReply {
+                function_index,
+                ..Default::default()
+            })
+        },
+    )
     .on::<WeftFunctionDel, _>(|engine, request| engine.function_del(request.function_index))
     .on::<WeftFunctionInterfaceSet, _>(|engine, request| {
         let side = if request.is_input {

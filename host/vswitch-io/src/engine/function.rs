@@ -9,17 +9,17 @@ use crate::function::{FunctionSpec, Instance, Report};
 use crate::worker::mailbox::Command;
 
 impl Engine {
+    /// Whether there may be a function of this name.
+    pub fn function_may_be(&self, name: &str) -> Result<(), ApiError> {
+        self.dataplane.function_may_be(name).map_err(code)
+    }
+
     /// Puts a function in service, in the place of the one with its name. Workers have it when this returns.
-    pub fn function_add_replace(&mut self, spec: FunctionSpec) -> Result<u32, ApiError> {
-        self.dataplane.function_may_be(&spec.name).map_err(code)?;
-        let instances = self
-            .loader
-            .load(&spec, self.workers.len())
-            .map_err(|error| {
-                let reason: &dyn std::error::Error = &error;
-                tracing::warn!(function = spec.name, error = reason, "function is refused");
-                error.code()
-            })?;
+    pub fn function_add_replace(
+        &mut self,
+        spec: FunctionSpec,
+        instances: Vec<Instance>,
+    ) -> Result<u32, ApiError> {
         let index = self
             .dataplane
             .function_add_replace(&spec.name, spec.fail_open)

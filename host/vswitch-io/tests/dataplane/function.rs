@@ -1,7 +1,5 @@
 //! Packet functions between real kernels: examples built from source, and hostile ones from text.
 
-mod module;
-
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -74,7 +72,7 @@ fn pings(from: &Namespace, to: &str) -> bool {
 #[tokio::test]
 async fn a_firewall_on_an_interface_denies_by_name_and_lets_the_rest_pass() {
     let Some(firewall) = is_permitted()
-        .then(|| module::example("firewall"))
+        .then(|| guests::example("firewall"))
         .flatten()
     else {
         return;
@@ -137,9 +135,9 @@ async fn a_function_that_fails_passes_or_drops_as_declared_and_is_tried_ever_mor
         return;
     }
     let (switch, a, b, [tap, _]) = pods(2).await;
-    let trap = module::function(switch.dir.path(), "trap", "unreachable");
-    let endless = module::function(switch.dir.path(), "endless", "(loop (br 0))");
-    let good = module::function(switch.dir.path(), "good", module::FORWARD);
+    let trap = guests::function(switch.dir.path(), "trap", "unreachable");
+    let endless = guests::function(switch.dir.path(), "endless", "(loop (br 0))");
+    let good = guests::function(switch.dir.path(), "good", guests::FORWARD);
     for (module, fail_open, why) in [
         (&trap, false, "unreachable"),
         (&trap, true, "unreachable"),
@@ -187,7 +185,7 @@ async fn swaps_under_traffic_lose_nothing() {
     let (switch, a, _b, [tap, other]) = pods(2).await;
     let modules = ["one", "two"].map(|name| {
         let dir = switch.dir.path();
-        module::function(dir, name, module::FORWARD)
+        guests::function(dir, name, guests::FORWARD)
     });
     let index = add(&switch, &request("turns", &modules[0])).await;
     for on in [tap, other] {
@@ -215,7 +213,7 @@ async fn what_cannot_serve_is_refused_by_its_cause_and_changes_nothing() {
     }
     let (switch, a, _b, [tap, _]) = pods(1).await;
     let dir = switch.dir.path();
-    let good = module::function(dir, "good", module::FORWARD);
+    let good = guests::function(dir, "good", guests::FORWARD);
     let index = add(&switch, &request("it", &good)).await;
     attach(&switch, tap, index).await;
     let noise = dir.join("noise.wasm");
@@ -323,7 +321,7 @@ async fn a_function_changes_bytes_beyond_the_headers_between_memifs() {
         },
     };
     switch.api.request(&neighbor).await.unwrap();
-    let stamp = module::function(switch.dir.path(), "stamp", module::STAMP);
+    let stamp = guests::function(switch.dir.path(), "stamp", guests::STAMP);
     let index = add(&switch, &request("stamp", &stamp)).await;
     let all: Vec<SwInterfaceDetails> = switch.api.dump(&SwInterfaceDump::default()).await.unwrap();
     let mac = all

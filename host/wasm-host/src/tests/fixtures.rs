@@ -1,11 +1,8 @@
 //! Modules for tests: hostile ones from text, the examples from source.
 
-use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use weft_build::{BuildRequest, build};
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
+use guests::component;
 
 use crate::EngineSet;
 
@@ -16,42 +13,9 @@ pub(super) fn engines() -> EngineSet {
         .clone()
 }
 
-/// Builds an example once; `None`, and loud about it, where no compiler reaches wasm32.
-#[expect(clippy::print_stderr, reason = "a skipped test is loud")]
+/// The bytes of an example; `None` where no compiler reaches wasm32.
 pub(super) fn example(name: &str) -> Option<Vec<u8>> {
-    let crate_dir = folder("../../cnf-examples").join(name);
-    match build(&BuildRequest::new(crate_dir), &mut |_| {}) {
-        Ok(artifact) => Some(std::fs::read(artifact.path).expect("the module")),
-        Err(error @ weft_build::BuildError::NoToolchain { .. }) => {
-            eprintln!("SKIPPED: {error}");
-            None
-        }
-        Err(error) => panic!("{name}: {error}"),
-    }
-}
-
-/// Makes a component of a core module in text form.
-pub(super) fn component(package: &str, world: &str, text: &str) -> Vec<u8> {
-    let mut resolve = Resolve::default();
-    let mut last = None;
-    for name in ["types", "host", package] {
-        last = Some(
-            resolve
-                .push_path(folder("../../sdk/wit").join(name))
-                .expect("the contract")
-                .0,
-        );
-    }
-    let last = last.expect("a package");
-    let world = resolve
-        .select_world(&[last], Some(world))
-        .expect("the world");
-    let mut core = wat::parse_str(text).expect("the text is a module");
-    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false)
-        .expect("metadata");
-    let mut encoder = ComponentEncoder::default();
-    let encoder = encoder.validate(true).module(&core).expect("a module");
-    encoder.encode().expect("a component")
+    guests::example(name).map(|path| std::fs::read(path).expect("the module"))
 }
 
 /// A classifier that does `body` when asked for rules and otherwise answers with zeroes at address 0.
@@ -115,8 +79,4 @@ pub(super) fn packet_function_that_saves(table: u32, process: &str, save: &str) 
             (func (export "weft:packet/stats@0.1.0-alpha.2#read") (result i32) (i32.const 0)))"#
     );
     component("packet", "packet-function", &text)
-}
-
-fn folder(relative: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
 }

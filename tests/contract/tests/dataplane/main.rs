@@ -10,6 +10,7 @@ mod bridging;
 mod cnat;
 mod differential;
 mod features;
+mod function;
 mod interface;
 mod ip;
 mod l2;

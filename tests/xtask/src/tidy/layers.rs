@@ -17,7 +17,7 @@ pub(super) struct Member {
 }
 
 /// Where a crate stands; arrows point from a higher number to a lower one.
-const LAYERS: [(&str, u8); 32] = [
+const LAYERS: [(&str, u8); 34] = [
     // bytes and nouns
     ("packet", 0),
     ("model", 1),
@@ -29,6 +29,7 @@ const LAYERS: [(&str, u8); 32] = [
     ("vswitch", 3),
     // guests' programs run natively through the runner
     ("firewall", 3),
+    ("header-counter", 3),
     ("least-loaded", 3),
     ("web-classifier", 3),
     // adapters
@@ -51,6 +52,7 @@ const LAYERS: [(&str, u8); 32] = [
     ("weft", 6),
     // tests
     ("netns", 7),
+    ("guests", 7),
     ("sim", 7),
     ("contract", 8),
     ("e2e", 8),

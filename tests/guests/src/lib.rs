@@ -1,4 +1,9 @@
-//! Modules: the examples from source, hostile and tiny ones from text.
+//! Modules for tests: the examples from source, hostile and tiny ones from text.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot have its module fails"
+)]
+#![expect(clippy::panic, reason = "as above")]
 
 use std::path::{Path, PathBuf};
 
@@ -10,16 +15,16 @@ use wit_parser::Resolve;
 const TABLE: u32 = 1024;
 
 /// Forwards every packet to the other port.
-pub(super) const FORWARD: &str = "(call $each (local.get $window) (local.get $count))";
+pub const FORWARD: &str = "(call $each (local.get $window) (local.get $count))";
 
 /// The same, and writes `Z` over the last byte of packets with more than 500 bytes, and makes those with more than 900
 /// ten bytes longer, of which IP knows nothing.
-pub(super) const STAMP: &str = "(global.set $stamp (i32.const 1))
+pub const STAMP: &str = "(global.set $stamp (i32.const 1))
     (call $each (local.get $window) (local.get $count))";
 
 /// Builds an example; `None`, and loud about it, where no compiler reaches wasm32.
 #[expect(clippy::print_stderr, reason = "a skipped test is loud")]
-pub(super) fn example(name: &str) -> Option<PathBuf> {
+pub fn example(name: &str) -> Option<PathBuf> {
     let folder = folder("../../cnf-examples").join(name);
     match build(&BuildRequest::new(folder), &mut |_| {}) {
         Ok(artifact) => Some(artifact.path),
@@ -32,7 +37,7 @@ pub(super) fn example(name: &str) -> Option<PathBuf> {
 }
 
 /// Writes a packet function that does `process` with `$window`, `$count` and `$now`.
-pub(super) fn function(dir: &Path, name: &str, process: &str) -> PathBuf {
+pub fn function(dir: &Path, name: &str, process: &str) -> PathBuf {
     let text = format!(
         r#"(module
             (memory (export "memory") 1)
@@ -81,20 +86,19 @@ pub(super) fn function(dir: &Path, name: &str, process: &str) -> PathBuf {
             (func (export "weft:packet/stats@0.1.0-alpha.2#read") (result i32) (i32.const 0)))"#
     );
     let path = dir.join(name).with_extension("wasm");
-    std::fs::write(&path, component(&text)).unwrap();
+    std::fs::write(&path, component("packet", "packet-function", &text)).unwrap();
     path
 }
 
-fn component(text: &str) -> Vec<u8> {
+/// Makes a component of a core module in text form, for a world of a package of the contract.
+pub fn component(package: &str, world: &str, text: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let mut last = None;
-    for name in ["types", "host", "packet"] {
+    for name in ["types", "host", package] {
         let folder = folder("../../sdk/wit").join(name);
         last = Some(resolve.push_path(folder).unwrap().0);
     }
-    let world = resolve
-        .select_world(&[last.unwrap()], Some("packet-function"))
-        .unwrap();
+    let world = resolve.select_world(&[last.unwrap()], Some(world)).unwrap();
     let mut core = wat::parse_str(text).unwrap();
     embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).unwrap();
     let mut encoder = ComponentEncoder::default();
