@@ -17,8 +17,8 @@ use super::pool::{SLOTS, TailPool};
 use super::tap::TapQueue;
 use super::vnet::{self, TAP_HEADER_LEN};
 
-/// Bytes of super-frames read from a tap before they are sent on: what was read must still be in the core's cache then.
-const BURST_BYTES_MAX: usize = 192 * 1024;
+/// Bytes of super-frames read before they are sent on: what was read must still be in the core's cache then.
+pub(super) const BURST_BYTES_MAX: usize = 192 * 1024;
 
 /// Where the frames of a queue come from.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use vswitch::offload::{Datagrams, Joined};
 use vswitch::{Batch, HEAD_MAX, Offload, SwIfIndex, Tables, Tail};
 
 use super::af_packet::AfPacketQueue;
-use super::inlet::{Burst, InletError, is_pause};
+use super::inlet::{BURST_BYTES_MAX, Burst, InletError, is_pause};
 use super::pool::{SLOTS, TailPool};
 use super::sys::{BURST_MAX, Received, VlanTag};
 use super::vnet::{self, PACKET_HEADER_LEN, TAP_HEADER_LEN};
@@ -34,6 +34,8 @@ pub struct PacketSource {
     count: usize,
     /// The next of them.
     at: usize,
+    /// Messages to ask for.
+    most: usize,
     cutting: Option<Cutting>,
 }
 
@@ -68,6 +70,7 @@ impl PacketSource {
             },
             count: 0,
             at: 0,
+            most: BURST_MAX,
             cutting: None,
         }
     }
@@ -110,8 +113,13 @@ impl PacketSource {
                 });
             [header, head, tails.next().unwrap_or_default()].map(IoSliceMut::new)
         });
-        match self.queue.recv_burst(&mut messages, &mut room.received) {
-            Ok(count) => Ok(count),
+        let messages = messages.get_mut(..self.most).unwrap_or_default();
+        match self.queue.recv_burst(messages, &mut room.received) {
+            Ok(count) => {
+                let received = room.received.iter().take(count);
+                self.most = messages_max(count, received.map(|message| message.len).sum());
+                Ok(count)
+            }
             Err(error) if is_pause(&error) => Ok(0),
             Err(error) => Err(InletError::Device(error)),
         }
@@ -169,6 +177,14 @@ impl PacketSource {
         };
         cutting.fill((rx, slot), (near, far_len), pool, batch, burst)
     }
+}
+
+/// How many messages to ask for next, when the last were `count` of `bytes` together: not more of their length than
+/// a core's cache keeps until they are sent on.
+fn messages_max(count: usize, bytes: usize) -> usize {
+    (BURST_BYTES_MAX * count)
+        .checked_div(bytes)
+        .map_or(BURST_MAX, |most| most.clamp(1, BURST_MAX))
 }
 
 impl Cutting {
@@ -298,6 +314,15 @@ mod tests {
         assert_eq!(head[12..16], [0x88, 0xa8, 0x20, 0x64]);
         assert_eq!(head[16..18], [12, 13]);
         assert_eq!((offload.csum_start, offload.csum_offset), (38, 16));
+    }
+
+    #[test]
+    fn bursts_of_super_datagrams_are_short_and_others_are_not() {
+        assert_eq!(messages_max(32, 32 * 65_000), 3);
+        assert_eq!(messages_max(1, 65_000), 3);
+        assert_eq!(messages_max(3, 3 * 1500), BURST_MAX);
+        assert_eq!(messages_max(0, 0), BURST_MAX);
+        assert_eq!(messages_max(1, usize::MAX), 1);
     }
 
     #[test]

@@ -84,13 +84,15 @@ impl Datagrams {
         (self.len - self.payload).div_ceil(self.size)
     }
 
+    /// Where the payload of a datagram lies in the frame. `None` behind the last.
+    pub(super) fn range(&self, number: usize) -> Option<Range<usize>> {
+        let start = self.payload + number.checked_mul(self.size)?;
+        (start < self.len).then(|| start..self.len.min(start + self.size))
+    }
+
     /// Headers of a datagram, where its payload lies in the frame, and the work that is left. `None` behind the last.
     pub fn datagram(&self, number: usize) -> Option<(Header, Range<usize>, Offload)> {
-        let start = self.payload + number.checked_mul(self.size)?;
-        if start >= self.len {
-            return None;
-        }
-        let end = self.len.min(start + self.size);
+        let Range { start, end } = self.range(number)?;
         let mut bytes = self.headers;
         let ip = bytes.get_mut(self.l3..self.payload)?;
         let header_len = self.l4 - self.l3;

@@ -35,7 +35,7 @@ impl Joined {
         let split = near.len();
         let from = number;
         let part = |number| {
-            let (_, range, _) = datagrams.datagram(number)?;
+            let range = datagrams.range(number)?;
             let (tunnel, inner) = (range.start, range.start + vxlan::HEADER_LEN);
             // Only the first may begin in the near part: the others are moved in the far one.
             if range.start < split && number != from {
@@ -81,7 +81,7 @@ impl Joined {
         to_tunnel.copy_from_slice(tunnel);
         to_inner.copy_from_slice(whole.headers);
         // What of the first payload lies in the near part goes to the head.
-        let start = datagrams.datagram(number)?.1.start + this.gap;
+        let start = datagrams.range(number)?.start + this.gap;
         if start < split {
             let payload = near.get(start..split)?;
             let room = this
@@ -133,7 +133,7 @@ impl Joined {
     /// Moves the payload together and gives where it lies in `far` then.
     pub fn move_together(&self, datagrams: &Datagrams, far: &mut [u8]) -> std::ops::Range<usize> {
         let piece = |number| {
-            let (_, range, _) = datagrams.datagram(number)?;
+            let range = datagrams.range(number)?;
             let start = (range.start + self.gap).max(self.split) - self.split;
             Some(start..range.end.max(self.split) - self.split)
         };
