@@ -382,6 +382,11 @@ impl TagRewrite {
         Some((input, output))
     }
 
+    /// Whether frames stay as they are.
+    pub(crate) const fn is_nothing(&self) -> bool {
+        self.pops == 0 && self.pushes.count == 0
+    }
+
     /// Rewrites a frame; `false`, and no change, when it has too few tags, or there is no room.
     pub(crate) fn apply(&self, frame: &mut Frame) -> bool {
         let room = usize::from(self.pushes.count.saturating_sub(self.pops)) * TAG_LEN;

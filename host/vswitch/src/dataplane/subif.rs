@@ -148,6 +148,6 @@ impl Dataplane {
         sub: Option<&SubSpec>,
     ) -> Option<Arc<(TagRewrite, TagRewrite)>> {
         let pair = TagRewrite::pair(spec, sub)?;
-        (pair != <(TagRewrite, TagRewrite)>::default()).then(|| Arc::new(pair))
+        (!pair.0.is_nothing() || !pair.1.is_nothing()).then(|| Arc::new(pair))
     }
 }
