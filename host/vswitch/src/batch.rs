@@ -111,6 +111,49 @@ impl Batch {
         Ok(id)
     }
 
+    /// Adds the frames that a device received on one interface, as many as there is room for: `len` gives the length of
+    /// the head and what is behind it, `fill` writes the head in place and says whether it could. Returns how many were
+    /// added, and how many could not be.
+    #[inline]
+    pub fn receive_burst<P>(
+        &mut self,
+        rx: SwIfIndex,
+        packets: impl Iterator<Item = P>,
+        shape: impl Fn(&P) -> (usize, Option<Tail>),
+        fill: impl Fn(&P, &mut [u8]) -> bool,
+    ) -> (usize, usize) {
+        let room = BATCH_MAX.saturating_sub(self.received.len());
+        let (first, mut refused, mut bytes) = (self.used, 0, 0);
+        let mut spare = self.frames.iter_mut().skip(first).take(room);
+        let mut at = first;
+        let mut frame = spare.next();
+        for packet in packets {
+            let Some(to) = &mut frame else { break };
+            let (head_len, tail) = shape(&packet);
+            let head = to.reset(rx, head_len, tail, Offload::default());
+            if head.is_some_and(|head| fill(&packet, head)) {
+                bytes += (head_len + tail.map_or(0, |tail| tail.len as usize)) as u64;
+                at += 1;
+                frame = spare.next();
+            } else {
+                refused += 1;
+            }
+        }
+        self.used = at;
+        let ids = (first..at).filter_map(|at| u16::try_from(at).ok());
+        self.received.extend(ids.map(FrameId));
+        let packets = at - first;
+        if packets > 0 {
+            let packets = packets as u64;
+            self.rx_runs.push(RxRun {
+                on: rx,
+                packets,
+                bytes,
+            });
+        }
+        (packets, refused)
+    }
+
     /// Adds a packet that was put together from fragments; it is not counted as received again.
     ///
     /// # Errors

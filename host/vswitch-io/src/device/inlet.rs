@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
-use memif_rs::RingError;
+use memif_rs::{RingError, RxPacket};
 use vswitch::{BATCH_MAX, Batch, HEAD_MAX, Offload, SwIfIndex, Tables, Tail};
 
 use super::af_xdp::XdpRx;
@@ -189,22 +189,25 @@ fn fill_from_memif(
     rx: SwIfIndex,
     batch: &mut Batch,
 ) -> Result<Burst, InletError> {
-    let mut burst = Burst::default();
     let count = queue.peek(BATCH_MAX).map_err(InletError::Ring)?;
-    for (slot, packet) in queue.packets().take(count).enumerate() {
+    let packets = queue.packets().take(count).enumerate();
+    let shape = |(slot, packet): &(usize, RxPacket<'_>)| {
         let head_len = packet.len().min(HEAD_MAX);
         // The tail is the rest of the packet, still in the ring.
         let tail = (packet.len() > head_len).then(|| Tail {
-            slot: slot as u32,
+            slot: *slot as u32,
             offset: head_len as u32,
             len: (packet.len() - head_len) as u32,
         });
-        let pushed = batch.receive(rx, head_len, tail, Offload::default(), |room| {
-            packet.copy_out(0, room) == head_len
-        });
-        burst.record(pushed.is_ok());
-    }
-    Ok(burst)
+        (head_len, tail)
+    };
+    let (frames, refused) = batch.receive_burst(rx, packets, shape, |(_, packet), head| {
+        packet.copy_out(0, head) == head.len()
+    });
+    Ok(Burst {
+        frames,
+        errors: refused as u64,
+    })
 }
 
 impl Burst {
