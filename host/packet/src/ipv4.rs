@@ -226,6 +226,27 @@ pub fn decrement_ttl(bytes: &mut [u8]) {
     );
 }
 
+/// Lowers the time to live of a header by one and updates the checksum; `false`, and no change, when it is used up then.
+#[inline]
+#[must_use]
+pub const fn lower_ttl(header: &mut [u8; HEADER_LEN]) -> bool {
+    let [_, _, _, _, _, _, _, _, ttl, _, c0, c1, ..] = header;
+    if *ttl <= 1 {
+        return false;
+    }
+    *ttl -= 1;
+    // A word less by 0x100 is a checksum more by as much, with an end-around carry (RFC 1624, section 3, equation 3).
+    let sum = u16::from_be_bytes([*c0, *c1]);
+    let (sum, is_over) = sum.overflowing_add(0x0100);
+    let sum = if is_over || sum == u16::MAX {
+        sum.wrapping_add(1)
+    } else {
+        sum
+    };
+    [*c0, *c1] = sum.to_be_bytes();
+    true
+}
+
 /// Replaces one aligned 16-bit header word and updates the checksum.
 pub fn set_word(bytes: &mut [u8], at: usize, value: u16) {
     let check = checksum::update(u16_at(bytes, 10), u16_at(bytes, at), value);
@@ -288,6 +309,15 @@ mod tests {
                 bytes[10..12].copy_from_slice(&check.to_be_bytes());
             }
             prop_assert_eq!(plain_checksum_ok(&bytes), checksum::of(&bytes) == 0);
+        }
+
+        #[test]
+        fn lowering_the_ttl_is_the_general_update(mut bytes in any::<[u8; 20]>()) {
+            let mut other = bytes;
+            decrement_ttl(&mut other);
+            let lowered = lower_ttl(&mut bytes);
+            prop_assert_eq!(lowered, other[8] > 0 && bytes[8] == other[8]);
+            prop_assert!(!lowered || bytes == other);
         }
 
         #[test]

@@ -245,6 +245,18 @@ pub fn decrement_hop_limit(bytes: &mut [u8]) {
     put(bytes, 7, [u8_at(bytes, 7).saturating_sub(1)]);
 }
 
+/// Lowers the hop limit of a header by one; `false`, and no change, when it is used up then.
+#[inline]
+#[must_use]
+pub const fn lower_hop_limit(header: &mut [u8; HEADER_LEN]) -> bool {
+    let [_, _, _, _, _, _, _, hop_limit, ..] = header;
+    if *hop_limit <= 1 {
+        return false;
+    }
+    *hop_limit -= 1;
+    true
+}
+
 /// Replaces the hop limit.
 pub fn set_hop_limit(bytes: &mut [u8], hop_limit: u8) {
     put(bytes, 7, [hop_limit]);

@@ -240,18 +240,18 @@ impl WorkerCounters {
         self.functions.clear(index);
     }
 
-    /// Counts a packet to a prefix, or by way of it (`is_via`).
+    /// Counts packets to a prefix, or by way of it (`is_via`).
     #[inline]
-    pub(crate) fn add_route(&self, row: u32, is_via: bool, bytes: usize) {
+    pub(crate) fn add_route(&self, row: u32, is_via: bool, packets: u64, bytes: u64) {
         let first = usize::from(is_via) * 2;
-        self.routes.add(row, first, 1);
-        self.routes.add(row, first + 1, bytes as u64);
+        self.routes.add(row, first, packets);
+        self.routes.add(row, first + 1, bytes);
     }
 
     /// Counts a packet to a neighbour.
-    pub(crate) fn add_adjacency(&self, row: u32, bytes: usize) {
-        self.adjacencies.add(row, 0, 1);
-        self.adjacencies.add(row, 1, bytes as u64);
+    pub(crate) fn add_adjacency(&self, row: u32, packets: u64, bytes: u64) {
+        self.adjacencies.add(row, 0, packets);
+        self.adjacencies.add(row, 1, bytes);
     }
 
     /// Reads the counters of a route: packets to it, and packets by way of it.

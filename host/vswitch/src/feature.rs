@@ -143,6 +143,16 @@ impl<F: Feature> Features<F> {
         }
     }
 
+    #[inline]
+    pub(crate) const fn is_empty(self) -> bool {
+        self.bits == 0
+    }
+
+    #[inline]
+    pub(crate) fn is_only(self, feature: F) -> bool {
+        self.bits == 1 << feature.position()
+    }
+
     /// The node of the first feature, or the end of the arc.
     pub(crate) fn first(self, family: Family) -> NodeId {
         Self::lowest(self.bits, family)

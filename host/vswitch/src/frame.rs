@@ -337,6 +337,27 @@ impl Frame {
         self.bytes.0.get_mut(at..)?.first_chunk_mut()
     }
 
+    /// Whether nothing but its bytes says what to do with it: it is not traced, translated, cut, put together, to be
+    /// segmented, or made here.
+    #[inline]
+    pub(crate) fn is_ordinary(&self) -> bool {
+        self.meta.trace == 0
+            && !self.meta.local
+            && self.meta.cnat == 0
+            && self.meta.fragment_size == 0
+            && !self.offload.gso.is_some()
+            && self.offload.fragment == 0
+    }
+
+    /// The first `N` bytes of the packet; `None` when the head is shorter.
+    #[inline]
+    pub(crate) fn start<const N: usize>(&self) -> Option<&[u8; N]> {
+        self.bytes
+            .0
+            .get(usize::from(self.start)..usize::from(self.end))?
+            .first_chunk()
+    }
+
     /// The first `N` bytes of the packet, editable; `None` when the head is shorter.
     #[inline]
     pub(crate) fn head_start_mut<const N: usize>(&mut self) -> Option<&mut [u8; N]> {

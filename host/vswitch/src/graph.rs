@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::fib::Fib;
 use crate::frame::Frame;
 use crate::function::{PacketHook, Ruling};
-use crate::id::{Nanos, SwIfIndex};
+use crate::id::{Family, Nanos, SwIfIndex};
 use crate::interface::Interface;
 use crate::node;
 use crate::npol::{Applied, RecentFlows};
@@ -21,10 +21,12 @@ use crate::tables::Tables;
 use crate::trace::Trace;
 use crate::track::Hook;
 
+pub(crate) mod express;
 mod names;
 mod recent;
 mod throttle;
 
+use express::{Express, Hops, Route, Way};
 pub use names::{DropReason, NODES, NodeId};
 pub(crate) use recent::Counted;
 use recent::{Passed, Recent, Tally};
@@ -53,6 +55,7 @@ pub(crate) struct State {
     pub(crate) events: Vec<Event>,
     pub(crate) trace: Trace,
     passes: Vec<Pass>,
+    hops: Hops,
     pub(crate) rulings: Vec<Ruling>,
     pub(crate) recent_flows4: RecentFlows<2>,
     pub(crate) recent_flows6: RecentFlows<5>,
@@ -69,6 +72,7 @@ impl State {
             events: Vec::with_capacity(EVENTS_MAX),
             trace: Trace::default(),
             passes: Vec::with_capacity(crate::frame::BATCH_MAX),
+            hops: Hops::new(),
             rulings: Vec::with_capacity(crate::frame::BATCH_MAX),
             recent_flows4: RecentFlows::new(),
             recent_flows6: RecentFlows::new(),
@@ -116,8 +120,10 @@ pub(crate) struct Env<'a> {
     pub(crate) counters: &'a WorkerCounters,
     pub(crate) state: &'a mut State,
     recent: Recent<'a>,
-    tally: Tally,
+    /// By [`Counted`].
+    tallies: [Tally; 3],
     passed: Passed,
+    pub(crate) express: Express<'a>,
 }
 
 impl<'a> Env<'a> {
@@ -134,8 +140,9 @@ impl<'a> Env<'a> {
             counters,
             state,
             recent: Recent::default(),
-            tally: Tally::default(),
+            tallies: Default::default(),
             passed: Passed::default(),
+            express: Express::default(),
         }
     }
 
@@ -166,6 +173,29 @@ impl<'a> Env<'a> {
             .get(index, |index| tables.adjacencies.get(index))
     }
 
+    /// Where the express lane leads from an interface.
+    #[inline]
+    pub(crate) fn way(&mut self, rx: SwIfIndex) -> &Way<'a> {
+        let counting = (&mut self.passed, self.counters);
+        self.express.entry(rx, self.tables, counting)
+    }
+
+    /// Where the express lane goes on from a load balance.
+    #[inline]
+    pub(crate) fn hop(&mut self, choices: u32, family: Family) -> Option<&Route> {
+        let counting = (self.counters, &mut self.tallies);
+        let hops = &mut self.state.hops;
+        self.express
+            .hop(choices, family, self.tables, hops, counting)
+    }
+
+    /// Counts a packet that the express lane gives to policies; they count what leaves.
+    #[cold]
+    pub(crate) fn hold(&mut self, bytes: usize) {
+        let counts_adjacencies = self.tables.counts_adjacencies;
+        self.express.hold(counts_adjacencies, bytes, self.counters);
+    }
+
     /// A FIB, fast when the last one asked for was the same.
     #[inline]
     pub(crate) fn fib(&mut self, index: u32) -> Option<&'a Fib> {
@@ -188,12 +218,18 @@ impl<'a> Env<'a> {
     /// Counts a packet of `bytes` on an interface; the counters learn of it at the end of a run.
     #[inline]
     pub(crate) fn count(&mut self, on: SwIfIndex, what: Counted, bytes: usize) {
-        if self.tally.of != Some((on, what)) {
-            self.settle();
-            self.tally.of = Some((on, what));
+        let [tx, ip4, ip6] = &mut self.tallies;
+        let tally = match what {
+            Counted::Tx => tx,
+            Counted::Ip4 => ip4,
+            Counted::Ip6 => ip6,
+        };
+        if tally.of != on {
+            settle(self.counters, tally, what);
+            tally.of = on;
         }
-        self.tally.packets += 1;
-        self.tally.bytes += bytes as u64;
+        tally.packets += 1;
+        tally.bytes += bytes as u64;
     }
 
     /// Does the `work` of `node` here and now, which saves a frame the way through a queue. A traced frame takes that way,
@@ -232,23 +268,21 @@ impl<'a> Env<'a> {
         }
     }
 
-    /// Adds what was tallied at the end of a node's turn to the counters.
-    pub(crate) fn finish(&mut self) {
-        self.settle();
+    /// Adds what was tallied to the counters, at the end of a run.
+    fn finish(&mut self) {
+        let counts_adjacencies = self.tables.counts_adjacencies;
+        self.express.finish(
+            counts_adjacencies,
+            &mut self.passed,
+            self.counters,
+            &mut self.tallies,
+        );
+        for (tally, what) in self.tallies.iter_mut().zip(Counted::ALL) {
+            settle(self.counters, tally, what);
+        }
         let counters = self.counters;
         self.passed
             .drain(|node, frames| counters.add_call(node, frames));
-    }
-
-    /// Adds the packets of one interface to the counters.
-    fn settle(&mut self) {
-        let Tally { of, packets, bytes } = std::mem::take(&mut self.tally);
-        let Some((on, what)) = of else { return };
-        let (of_packets, of_bytes) = what.counters();
-        self.counters.add(on, of_packets, packets);
-        if let Some(of_bytes) = of_bytes {
-            self.counters.add(on, of_bytes, bytes);
-        }
     }
 
     /// Reports something learned, unless the same was reported a moment ago.
@@ -266,6 +300,20 @@ impl<'a> Env<'a> {
         } else {
             Next::To(to)
         }
+    }
+}
+
+/// Adds the packets of one interface to the counters.
+#[inline(never)]
+fn settle(counters: &WorkerCounters, tally: &mut Tally, what: Counted) {
+    let Tally { of, packets, bytes } = std::mem::take(tally);
+    if packets == 0 {
+        return;
+    }
+    let (of_packets, of_bytes) = what.counters();
+    counters.add(of, of_packets, packets);
+    if let Some(of_bytes) = of_bytes {
+        counters.add(of, of_bytes, bytes);
     }
 }
 
@@ -329,6 +377,7 @@ impl Graph<'_> {
             }
             self.queues.current = ids;
         }
+        self.env.finish();
     }
 
     fn process(&mut self, node: NodeId, ids: &[FrameId]) {
@@ -419,7 +468,6 @@ impl Graph<'_> {
             }
         }
         self.follow_all(node, ids.get(start..).unwrap_or(&[]), to);
-        self.env.finish();
     }
 
     /// Puts frames where their node decided.

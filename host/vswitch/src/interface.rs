@@ -11,6 +11,9 @@ use crate::id::{Family, SwIfIndex};
 use crate::prefix::Prefix;
 use crate::vlan::{RewriteSpec, SubSpec, TagRewrite, Tags};
 
+/// Bytes that a frame may have on top of the L3 MTU: a link header with two tags.
+pub(crate) const LINK_HEADER_MAX: u16 = 14 + 2 * 4;
+
 /// What frames look like on a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LinkMode {

@@ -9,6 +9,7 @@ pub(crate) mod cnat_input;
 pub(crate) mod cnat_output;
 pub(crate) mod cnat_return;
 pub(crate) mod ethernet_input;
+mod express;
 pub(crate) mod function_input;
 pub(crate) mod function_output;
 pub(crate) mod interface_output;

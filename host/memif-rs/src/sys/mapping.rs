@@ -110,10 +110,11 @@ impl Mapping {
 unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
     const WORD: usize = size_of::<u128>();
     let word = |at: usize| {
-        // SAFETY: the callers below stay `WORD` bytes in front of `len`, and alignment is not asked for.
-        let bytes = unsafe { from.add(at).cast::<u128>().read_unaligned() };
+        let (from, to) = (from.wrapping_add(at), to.wrapping_add(at));
+        // SAFETY: below, `at` stays `WORD` bytes in front of `len`, and alignment is not asked for.
+        let bytes = unsafe { from.cast::<u128>().read_unaligned() };
         // SAFETY: as above.
-        unsafe { to.add(at).cast::<u128>().write_unaligned(bytes) };
+        unsafe { to.cast::<u128>().write_unaligned(bytes) };
     };
     match len {
         // The last words may overlap those in front of them.

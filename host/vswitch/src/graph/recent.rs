@@ -54,6 +54,8 @@ pub(crate) enum Counted {
 }
 
 impl Counted {
+    pub(super) const ALL: [Self; 3] = [Self::Tx, Self::Ip4, Self::Ip6];
+
     /// The counters of packets and, if there is one, of bytes.
     pub(super) const fn counters(self) -> (IfCounter, Option<IfCounter>) {
         match self {
@@ -65,43 +67,47 @@ impl Counted {
 }
 
 /// Packets of one interface that are not in the counters yet.
-#[derive(Default)]
 pub(super) struct Tally {
-    pub(super) of: Option<(SwIfIndex, Counted)>,
+    pub(super) of: SwIfIndex,
     pub(super) packets: u64,
     pub(super) bytes: u64,
 }
 
-/// Frames per node whose work another node did.
-pub(super) struct Passed {
-    frames: [u32; NODES],
-    /// Nodes with frames, as a set of bits.
-    nodes: u64,
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            of: SwIfIndex::NONE,
+            packets: 0,
+            bytes: 0,
+        }
+    }
 }
+
+/// Frames per node whose work another node did.
+pub(super) struct Passed([u32; NODES]);
 
 impl Default for Passed {
     fn default() -> Self {
-        Self {
-            frames: [0; NODES],
-            nodes: 0,
-        }
+        Self([0; NODES])
     }
 }
 
 impl Passed {
     #[inline(always)]
     pub(super) fn count(&mut self, node: NodeId) {
-        if let Some(frames) = self.frames.get_mut(node as usize) {
-            *frames += 1;
-            self.nodes |= 1 << node as u32;
+        self.add(node, 1);
+    }
+
+    #[inline(always)]
+    pub(super) fn add(&mut self, node: NodeId, by: u32) {
+        if let Some(frames) = self.0.get_mut(node as usize) {
+            *frames += by;
         }
     }
 
     pub(super) fn drain(&mut self, mut take: impl FnMut(NodeId, u64)) {
-        while self.nodes != 0 {
-            let at = self.nodes.trailing_zeros() as usize;
-            self.nodes &= self.nodes - 1;
-            if let (Some(node), Some(frames)) = (NodeId::ALL.get(at), self.frames.get_mut(at)) {
+        for (node, frames) in NodeId::ALL.iter().zip(&mut self.0) {
+            if *frames > 0 {
                 take(*node, u64::from(std::mem::take(frames)));
             }
         }

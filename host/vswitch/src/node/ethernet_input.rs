@@ -4,7 +4,7 @@
 use packet::MacAddr;
 use packet::ethernet::{self, Ethernet};
 
-use super::{ip4_input, l2_input};
+use super::{express, ip4_input, l2_input};
 use crate::counters::IfCounter;
 use crate::frame::{ETHERNET_LEN, Frame};
 use crate::graph::{DropReason, Env, Next, NodeId};
@@ -12,6 +12,11 @@ use crate::interface::{Interface, L2Config};
 use crate::vlan::{self, Seen};
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
+    express::pass(env, frame).unwrap_or_else(|| long(env, frame))
+}
+
+/// The way of frames that are not for the express lane.
+fn long(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some(interface) = env.interface(frame.rx) else {
         return Next::Drop(DropReason::NoInterface);
     };
@@ -102,14 +107,13 @@ fn tagged(env: &mut Env<'_>, frame: &mut Frame, interface: &Interface) -> Next {
         return Next::Drop(DropReason::InterfaceDown);
     }
     match of.l2 {
-        L2Config::Xconnect(_) | L2Config::Bridge { bvi: false, .. } if frame.meta.trace == 0 => {
-            return l2_input::start(env, of, frame);
-        }
         L2Config::Xconnect(_)
         | L2Config::Bridge { bvi: false, .. }
         | L2Config::SrPolicy(_)
         | L2Config::SrProxy(_) => {
-            return Next::To(NodeId::L2Input);
+            return env.fuse(NodeId::L2Input, frame, |env, frame| {
+                l2_input::start(env, of, frame)
+            });
         }
         L2Config::L3 if found.is_some() || seen.is_priority_only() => {}
         L2Config::L3 | L2Config::Bridge { bvi: true, .. } => {

@@ -38,7 +38,6 @@ pub(super) fn process(graph: &mut Graph<'_>, ids: &[FrameId], node: NodeId, side
             }
         }
     }
-    graph.env.finish();
 }
 
 /// The function of the interface that a packet came in or leaves by.

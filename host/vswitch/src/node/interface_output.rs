@@ -1,14 +1,9 @@
 //! Last checks before an interface sends: it exists, it is up, the frame fits. Next: output access lists.
 
-use packet::ethernet;
-
 use super::interface_tx;
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
-use crate::interface::{Interface, InterfaceKind};
-
-/// Link header with two tags: what a frame may have on top of the L3 MTU.
-const LINK_HEADER_MAX: usize = ethernet::HEADER_LEN + 2 * ethernet::TAG_LEN;
+use crate::interface::{Interface, InterfaceKind, LINK_HEADER_MAX};
 
 pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     let Some(interface) = env.interface(frame.meta.tx) else {
@@ -24,7 +19,7 @@ pub(super) fn check(env: &mut Env<'_>, interface: &Interface, frame: &mut Frame)
         return Next::Drop(DropReason::InterfaceDown);
     }
     let pending = frame.offload.gso.is_some() || frame.offload.fragment != 0;
-    if !pending && frame.len() > interface.mtu_link as usize + LINK_HEADER_MAX {
+    if !pending && frame.len() > interface.mtu_link as usize + usize::from(LINK_HEADER_MAX) {
         return Next::Drop(DropReason::MtuExceeded);
     }
     if !interface.acl_out.is_empty() {

@@ -19,7 +19,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         return Next::Drop(DropReason::NoRoute);
     };
     if let Some(row) = choices.counter() {
-        env.counters.add_route(row, false, frame.l3_len());
+        env.counters.add_route(row, false, 1, frame.l3_len() as u64);
     }
     if let Some(Dpo::Adjacency(index)) = choices.only() {
         frame.meta.object = index;

@@ -38,7 +38,8 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     }
     let next = rewrite::apply(frame, out, adjacency, with, Family::V6);
     if env.tables.counts_adjacencies {
-        env.counters.add_adjacency(frame.meta.object, frame.len());
+        env.counters
+            .add_adjacency(frame.meta.object, 1, frame.len() as u64);
     }
     let next = npol::leave(env, out, frame, (next, Family::V6));
     if next != Next::To(NodeId::InterfaceOutput) {

@@ -69,7 +69,8 @@ pub(super) fn through(
             (Some(more), is_via) => {
                 choices = more;
                 if let Some(row) = more.counter() {
-                    env.counters.add_route(row, is_via, frame.l3_len());
+                    let bytes = frame.l3_len() as u64;
+                    env.counters.add_route(row, is_via, 1, bytes);
                 }
             }
             (None, _) => return Next::Drop(DropReason::NoRoute),

@@ -7,6 +7,7 @@ mod bridge;
 mod chaos;
 mod cnat;
 mod counted;
+mod express;
 mod fragments;
 mod function;
 mod ipip;
