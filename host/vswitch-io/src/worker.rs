@@ -6,6 +6,7 @@
 
 mod forward;
 pub mod mailbox;
+mod place;
 pub mod view;
 
 use std::io;
@@ -29,6 +30,7 @@ use crate::function::Functions;
 use crate::pcap::Capture;
 use forward::Forward;
 use mailbox::{Command, Mailbox, Notice, Post, TraceCommand};
+use place::Place;
 use view::View;
 
 /// Turns without traffic before a worker sleeps: some tens of microseconds.
@@ -62,6 +64,7 @@ pub struct Worker {
     reassembler: Reassembler,
     capture: Option<Arc<Capture>>,
     functions: Functions,
+    place: Place,
     idle_turns: u32,
     busy_turns: u32,
     stopped: bool,
@@ -97,6 +100,7 @@ impl Worker {
             reassembler: Reassembler::default(),
             capture: None,
             functions: Functions::default(),
+            place: Place::new(),
             idle_turns: 0,
             busy_turns: 0,
             stopped: false,
@@ -144,6 +148,9 @@ impl Worker {
             }
         }
         frames += self.serve_ready(frames > 0);
+        if frames > 0 && !self.place.is_fixed() {
+            self.place.note(frames, || self.clock.now());
+        }
         self.idle_turns = if frames > 0 {
             0
         } else {
