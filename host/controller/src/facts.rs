@@ -1,6 +1,7 @@
 //! What the controller knows of the cluster: the store's records, by name.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use model::record::{self, RecordError};
 use model::{
@@ -21,8 +22,21 @@ pub struct Facts {
     pub status: BTreeMap<ObjectName, ChainStatus>,
     /// By chain, hop name and node.
     pub hop_states: BTreeMap<(ObjectName, String, NodeName), HopState>,
-    /// Pods that lost a hop because their links were down, with the container of that time. Not in the store.
-    pub(crate) left_down: BTreeMap<ObjectName, String>,
+    /// Pods that lost a hop because their links were down. Not in the store.
+    pub(crate) left_down: BTreeMap<ObjectName, LeftDown>,
+    /// Since the controller started; see [`Facts::pass`].
+    pub(crate) now: Duration,
+}
+
+/// When a pod that was left because it was down is tried again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LeftDown {
+    /// The container of that time; another one is not held to it.
+    pub(crate) container: String,
+    /// It counts as down until then.
+    pub(crate) until: Duration,
+    /// How long it was made to wait.
+    pub(crate) wait: Duration,
 }
 
 impl Facts {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use model::key;
 use store::client::{Mirror, MirrorEvent, StoreClient, StoreError};
@@ -60,6 +60,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         client,
         facts: Facts::default(),
         modules: Some(modules),
+        started: Instant::now(),
         synced: false,
     };
     tokio::pin!(shutdown);
@@ -75,6 +76,8 @@ struct Controller {
     facts: Facts,
     /// Away while a round runs.
     modules: Option<Modules>,
+    /// Time is counted from here.
+    started: Instant,
     synced: bool,
 }
 
@@ -89,7 +92,10 @@ impl Controller {
                     self.settle().await;
                     true
                 }
-                _ = tick.tick() => self.modules.as_ref().is_some_and(Modules::rescan),
+                _ = tick.tick() => {
+                    let is_due = self.facts.pass(self.started.elapsed());
+                    self.modules.as_ref().is_some_and(Modules::rescan) || is_due
+                }
             };
             if due && self.synced {
                 self.round().await?;
@@ -136,6 +142,7 @@ impl Controller {
         let Some(mut modules) = self.modules.take() else {
             return Ok(());
         };
+        self.facts.pass(self.started.elapsed());
         let mut facts = std::mem::take(&mut self.facts);
         // Modules compute for milliseconds: not on the event loop's thread.
         let round = tokio::task::spawn_blocking(move || {

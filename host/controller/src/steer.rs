@@ -4,17 +4,25 @@
 //! steering.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use model::{ChainSpec, HopSpec, ObjectName, SteeringSpec};
 use weft_sdk::{Candidate, Choice, Health, HopView, Share};
 
-use crate::facts::Facts;
+use crate::facts::{Facts, LeftDown};
 use crate::modules::{ModuleError, Modules, Stamp};
 use crate::plan::{self, Picks};
 use crate::view;
 
 /// Candidates that a module is asked about; more are left out, last by name.
 const CANDIDATES_MAX: usize = 1024;
+
+/// How long a pod that was left because it was down counts as down, the first time. Nobody looks at it meanwhile, and a
+/// chain that goes back to one that is still down loses what it is sent until that is seen.
+const LEFT_DOWN_MIN: Duration = Duration::from_secs(5);
+/// The longest such time: it doubles with each return that ends as the one before. A pod that served longer than this
+/// begins anew.
+const LEFT_DOWN_MAX: Duration = Duration::from_secs(320);
 
 /// Decides who serves a hop.
 pub trait Steer {
@@ -199,15 +207,51 @@ impl Facts {
             }
             health = Health::Up;
         }
-        let left_down = self.left_down.get(pod).is_some_and(|container| {
-            self.attachments
-                .get(pod)
-                .is_some_and(|a| a.container_id == *container)
-        });
-        if health == Health::Unknown && left_down {
+        let is_waiting = self
+            .left_down
+            .get(pod)
+            .is_some_and(|left| self.now < left.until && self.is_attached(pod, &left.container));
+        if health == Health::Unknown && is_waiting {
             return Health::Down;
         }
         health
+    }
+
+    fn is_attached(&self, pod: &ObjectName, container: &str) -> bool {
+        let attachment = self.attachments.get(pod);
+        attachment.is_some_and(|a| a.container_id == container)
+    }
+
+    /// Lets time pass; says whether a pod that was left may be tried again, so that steering is to be asked.
+    pub(crate) fn pass(&mut self, now: Duration) -> bool {
+        let before = std::mem::replace(&mut self.now, now);
+        let mut left_down = std::mem::take(&mut self.left_down);
+        // What is past all doubt and what is gone needs no memory.
+        left_down.retain(|pod, left| {
+            now < left.until.saturating_add(LEFT_DOWN_MAX) && self.is_attached(pod, &left.container)
+        });
+        self.left_down = left_down;
+        let mut left = self.left_down.values();
+        left.any(|left| before < left.until && left.until <= now)
+    }
+
+    /// Remembers that a pod is left because it is down.
+    fn leave(&mut self, pod: &ObjectName) {
+        let Some(attachment) = self.attachments.get(pod) else {
+            return;
+        };
+        let container = attachment.container_id.clone();
+        let former = self.left_down.get(pod);
+        let wait = former
+            .filter(|left| left.container == container)
+            .map_or(LEFT_DOWN_MIN, |left| (left.wait * 2).min(LEFT_DOWN_MAX));
+        let until = self.now.saturating_add(wait);
+        let left = LeftDown {
+            container,
+            until,
+            wait,
+        };
+        self.left_down.insert(pod.clone(), left);
     }
 
     fn hops_served(&self, pod: &ObjectName, but: (&ObjectName, &str)) -> u32 {
@@ -233,7 +277,8 @@ impl Facts {
     }
 
     /// A chain is about to be wired anew. What was seen of a hop is not true of its next pod, and a pod that is left
-    /// because it was down counts as down until it is attached anew or works in another chain: nobody looks at it.
+    /// because it was down counts as down for a while, until it is attached anew, or works in another chain: nobody
+    /// looks at it.
     pub(crate) fn rewired(&mut self, former: &model::RenderedChain, next: &model::RenderedChain) {
         for hop in &former.hops {
             let stays = next
@@ -246,15 +291,15 @@ impl Facts {
             }
             let was_down = self.health(&hop.pod) == Health::Down;
             self.hop_states.remove(&place);
-            if let Some(attachment) = self.attachments.get(&hop.pod)
-                && was_down
-            {
-                let container = attachment.container_id.clone();
-                self.left_down.insert(hop.pod.clone(), container);
+            if was_down {
+                self.leave(&hop.pod);
             }
         }
+        // Chosen, a pod is judged by what is seen of it; how long it waited is remembered.
         for hop in &next.hops {
-            self.left_down.remove(&hop.pod);
+            if let Some(left) = self.left_down.get_mut(&hop.pod) {
+                left.until = left.until.min(self.now);
+            }
         }
     }
 }

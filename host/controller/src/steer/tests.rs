@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use model::rendered::HopState;
 use model::{FlowRule, NodeName};
 
@@ -210,6 +212,58 @@ fn what_was_seen_of_a_pod_is_not_held_against_its_successor() {
     let mut module = Asked::one("standby");
     reconcile(&mut facts, &mut module);
     assert_eq!(module.views[0].candidates[0].health, Health::Unknown);
+}
+
+/// The firewall's health as a module sees it that then picks `pod`.
+fn health_of_firewall(facts: &mut Facts, pod: &str) -> Health {
+    let mut module = Asked::one(pod);
+    reconcile(facts, &mut module);
+    module.views[0].candidates[0].health.clone()
+}
+
+/// The firewall is chosen, goes down, and is left.
+fn leave_firewall(facts: &mut Facts) {
+    reconcile(facts, &mut Asked::one("firewall"));
+    assert_eq!(serving(facts), "firewall limiter");
+    see(facts, "firewall", "n1", false);
+    assert_eq!(health_of_firewall(facts, "standby"), Health::Down);
+    assert_eq!(serving(facts), "standby limiter");
+}
+
+#[test]
+fn a_pod_that_was_left_is_tried_again_after_ever_longer_waits() {
+    let mut facts = with_standby();
+    let mut now = Duration::from_secs(1000);
+    facts.pass(now);
+    for wait in [5, 10, 20, 40, 80, 160, 320, 320] {
+        leave_firewall(&mut facts);
+        let due = now + Duration::from_secs(wait);
+        assert!(!facts.pass(due - Duration::from_millis(1)), "{wait} s");
+        let health = health_of_firewall(&mut facts, "standby");
+        assert_eq!(health, Health::Down, "within {wait} s");
+        assert!(facts.pass(due), "a round is due after {wait} s");
+        assert!(!facts.pass(due), "and only one");
+        let health = health_of_firewall(&mut facts, "standby");
+        assert_eq!(health, Health::Unknown, "after {wait} s");
+        now = due;
+    }
+    // One that serves for long begins anew.
+    reconcile(&mut facts, &mut Asked::one("firewall"));
+    see(&mut facts, "firewall", "n1", true);
+    now += LEFT_DOWN_MAX;
+    facts.pass(now);
+    leave_firewall(&mut facts);
+    assert!(facts.pass(now + LEFT_DOWN_MIN));
+}
+
+#[test]
+fn waits_of_pods_that_are_gone_are_forgotten() {
+    let mut facts = with_standby();
+    leave_firewall(&mut facts);
+    let firewall = ObjectName::parse("default", "firewall").unwrap();
+    facts.attachments.remove(&firewall);
+    assert!(!facts.pass(LEFT_DOWN_MIN), "nobody waits for it");
+    assert!(facts.left_down.is_empty());
 }
 
 #[test]
