@@ -156,12 +156,7 @@ fn open_queue(config: &AfXdpConfig, index: u32, number: u32) -> io::Result<(XdpR
         fill.push(chunk(number));
     }
     fill.publish();
-    let copy = match config.mode {
-        CopyMode::Auto => 0,
-        CopyMode::Copy => libc::XDP_COPY,
-        CopyMode::ZeroCopy => libc::XDP_ZEROCOPY,
-    };
-    sys::bind(fd, index, number, copy | libc::XDP_USE_NEED_WAKEUP)?;
+    bind(fd, config, index, number)?;
     let queue = Arc::new(Queue { memory, socket });
     let receive = XdpRx {
         queue: Arc::clone(&queue),
@@ -176,6 +171,20 @@ fn open_queue(config: &AfXdpConfig, index: u32, number: u32) -> io::Result<(XdpR
         written: 0,
     };
     Ok((receive, transmit))
+}
+
+/// Binds a socket to its queue. Left to choose, it asks for zero copy first, so that why there is none is known.
+fn bind(fd: BorrowedFd<'_>, config: &AfXdpConfig, index: u32, number: u32) -> io::Result<()> {
+    let with = |copy| sys::bind(fd, index, number, copy | libc::XDP_USE_NEED_WAKEUP);
+    match config.mode {
+        CopyMode::Copy => with(libc::XDP_COPY),
+        CopyMode::ZeroCopy => with(libc::XDP_ZEROCOPY),
+        CopyMode::Auto => with(libc::XDP_ZEROCOPY).or_else(|error| {
+            let (host_if_name, queue) = (&config.host_if_name, number);
+            tracing::info!(%host_if_name, queue, %error, "no zero copy, frames are copied");
+            with(libc::XDP_COPY)
+        }),
+    }
 }
 
 impl XdpRx {

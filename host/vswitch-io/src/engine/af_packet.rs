@@ -81,6 +81,7 @@ impl Engine {
 
     /// Follows what happens to the Linux interfaces below: carrier found or lost, interface gone, or there again.
     pub fn link_news(&mut self, news: &LinkNews) {
+        self.xdp_link_news(news);
         let Some(sw_if_index) = self.find_af_packet(&news.name) else {
             return;
         };

@@ -1,8 +1,11 @@
 //! Linux interfaces of other kinds: behind express data path sockets, and without link headers.
 
+use std::time::{Duration, Instant};
+
 use vpp_api::af_packet::{AfPacketCreateV3, AfPacketMode};
 use vpp_api::af_xdp::{AfXdpCreateV3, AfXdpDelete, AfXdpMode};
-use vpp_api::interface_types::InterfaceIndex;
+use vpp_api::interface::SwInterfaceDump;
+use vpp_api::interface_types::{IfStatusFlags, InterfaceIndex};
 use vpp_api::ip::{IpRoute, IpRouteAddDel};
 use vpp_api::tapv2::{TapCreateV3, TapFlags};
 use vpp_api::{ApiError, FixedString};
@@ -78,6 +81,51 @@ async fn frames_pass_express_data_path_sockets_past_the_end_of_their_rings() {
     node.run("ip addr add 10.3.1.1/24 dev veth1");
     a.run("ip neigh flush dev eth0");
     expect_ping(&a, "10.3.1.1");
+}
+
+/// Waits until the dataplane says so of a link.
+async fn expect_link(switch: &Switch, sw_if_index: InterfaceIndex, is_up: bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let dump = SwInterfaceDump {
+            sw_if_index,
+            ..SwInterfaceDump::default()
+        };
+        let found = switch.api.dump(&dump).await.unwrap();
+        let flags = found[0].flags;
+        if flags.contains(IfStatusFlags::LINK_UP) == is_up {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{flags:?}, is_up {is_up}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_express_data_path_socket_follows_its_interface_down_up_away_and_back() {
+    if !is_permitted() {
+        return;
+    }
+    let node = Namespace::new("node");
+    let [a, _b] = veths(&node);
+    let switch = Switch::start(Some(&node), 1).await;
+    let on = switch.api.request(&xdp("veth1")).await.unwrap().sw_if_index;
+    switch.up(on).await;
+    switch.address(on, "10.3.1.1/24").await;
+    expect_link(&switch, on, true).await;
+    expect_ping(&a, "10.3.1.1");
+    a.run("ip link set eth0 down");
+    expect_link(&switch, on, false).await;
+    a.run("ip link set eth0 up");
+    expect_link(&switch, on, true).await;
+    expect_ping(&a, "10.3.1.1");
+
+    a.run("ip link del eth0");
+    expect_link(&switch, on, false).await;
+    node.run("ip link del veth2");
+    let [again, _b] = veths(&node);
+    expect_link(&switch, on, true).await;
+    expect_ping(&again, "10.3.1.1");
 }
 
 #[tokio::test]
