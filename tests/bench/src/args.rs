@@ -74,6 +74,8 @@ pub(crate) enum Case {
     Memif,
     /// From memif to memif: cross-connect, routes, tunnels
     Forward,
+    /// Packet functions: in the graph, and in a pod
+    Function,
     /// A dataplane without traffic: processor, memory, first packet
     Idle,
     /// Instructions per packet and graph node, counted by valgrind

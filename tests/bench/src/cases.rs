@@ -2,6 +2,7 @@
 
 mod cni;
 mod forward;
+mod function;
 mod idle;
 mod instructions;
 mod lab;
@@ -91,6 +92,7 @@ fn measure(setting: &Setting, case: Case) -> CaseReport {
     let mut report = match case {
         Case::Memif => memif::run(setting),
         Case::Forward => forward::run(setting),
+        Case::Function => function::run(setting),
         Case::Idle => idle::run(setting),
         Case::Instructions => instructions::run(setting),
         Case::Tcp => tcp::run(setting),

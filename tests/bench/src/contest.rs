@@ -30,6 +30,12 @@ impl<'a> Contender<'a> {
         (self.peer, self.bar) = (Some(peer), Some(bar));
         self
     }
+
+    /// The same without a ratio that is asked for.
+    pub(crate) fn beside(mut self, peer: &'static str) -> Self {
+        self.peer = Some(peer);
+        self
+    }
 }
 
 /// Takes `rounds` samples of each contender in turns. One that fails is out, with its reason in `skipped`.

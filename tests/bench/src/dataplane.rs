@@ -10,7 +10,7 @@ use vpp_api::FixedString;
 use vpp_api::Request;
 use vpp_api::ethernet_types::MacAddress;
 use vpp_api::fib_types::{FibPath, FibPathNh, FibPathNhProto};
-use vpp_api::interface::{SwInterfaceAddDelAddress, SwInterfaceSetFlags};
+use vpp_api::interface::{SwInterfaceAddDelAddress, SwInterfaceDump, SwInterfaceSetFlags};
 use vpp_api::interface_types::{IfStatusFlags, InterfaceIndex};
 use vpp_api::ip::{IpRoute, IpRouteAddDel};
 use vpp_api::ip_neighbor::{IpNeighbor, IpNeighborAddDel, IpNeighborFlags};
@@ -176,23 +176,39 @@ impl Dataplane {
             socket_id: 1,
             socket_filename: self.memif_socket().to_string_lossy().into_owned(),
         })?;
-        let memif = |id, side: &Side| {
-            let reply = self.ask(&MemifCreateV2 {
-                role: MemifRole::Master,
-                mode: MemifMode::Ethernet,
-                id,
-                socket_id: 1,
-                rx_queues: 1,
-                tx_queues: 1,
-                ring_size: 1024,
-                buffer_size: 2048,
-                hw_addr: MacAddress(side.gateway_mac),
-                ..MemifCreateV2::default()
-            })?;
-            self.up(reply.sw_if_index)?;
-            Ok::<_, anyhow::Error>(reply.sw_if_index)
+        Ok([
+            self.memif(0, Side::LEFT.gateway_mac)?,
+            self.memif(1, Side::RIGHT.gateway_mac)?,
+        ])
+    }
+
+    /// One more memif server on that socket.
+    pub(crate) fn memif(&self, id: u32, hw_addr: [u8; 6]) -> anyhow::Result<InterfaceIndex> {
+        let reply = self.ask(&MemifCreateV2 {
+            role: MemifRole::Master,
+            mode: MemifMode::Ethernet,
+            id,
+            socket_id: 1,
+            rx_queues: 1,
+            tx_queues: 1,
+            ring_size: 1024,
+            buffer_size: 2048,
+            hw_addr: MacAddress(hw_addr),
+            ..MemifCreateV2::default()
+        })?;
+        self.up(reply.sw_if_index)?;
+        Ok(reply.sw_if_index)
+    }
+
+    /// Whether an interface has its peer.
+    pub(crate) fn is_link_up(&self, sw_if_index: InterfaceIndex) -> anyhow::Result<bool> {
+        let dump = SwInterfaceDump {
+            sw_if_index,
+            ..SwInterfaceDump::default()
         };
-        Ok([memif(0, &Side::LEFT)?, memif(1, &Side::RIGHT)?])
+        let found = self.runtime.block_on(self.api.dump(&dump))?;
+        let mut flags = found.iter().map(|details| details.flags);
+        Ok(flags.any(|flags| flags.contains(IfStatusFlags::LINK_UP)))
     }
 
     pub(crate) fn cross_connect(&self, [a, b]: [InterfaceIndex; 2]) -> anyhow::Result<()> {

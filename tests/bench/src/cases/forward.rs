@@ -139,13 +139,30 @@ fn one_sample(
 ) -> anyhow::Result<Counted> {
     let dataplane = Dataplane::start(engine, Place::core(1))?;
     configure(&dataplane, dataplane.memifs()?)?;
+    pump(
+        setting,
+        &dataplane,
+        scenario.traffic,
+        size,
+        scenario.networks,
+    )
+}
+
+/// Sends on memifs 0 and 1 of a dataplane and counts what comes out of both.
+pub(super) fn pump(
+    setting: &Setting,
+    dataplane: &Dataplane,
+    traffic: Traffic,
+    size: Size,
+    networks: u32,
+) -> anyhow::Result<Counted> {
     let mut pump = Place::core(0).command(None, &setting.own);
     pump.arg("pump")
         .arg("--socket")
         .arg(dataplane.memif_socket());
     pump.args(["--size", &size.argument().to_string()]);
-    pump.args(["--traffic", scenario.traffic.name()]);
-    pump.args(["--networks", &scenario.networks.to_string()]);
+    pump.args(["--traffic", traffic.name()]);
+    pump.args(["--networks", &networks.to_string()]);
     pump.args(["--seconds", &setting.run.seconds.to_string()]);
     serde_json::from_str(&output(&mut pump)?).context("read the count")
 }

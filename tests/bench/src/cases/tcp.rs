@@ -1,5 +1,6 @@
 //! One TCP stream between two pods, of one node and of two.
 
+mod af_packet;
 mod two_nodes;
 
 use std::net::Ipv4Addr;
@@ -9,7 +10,7 @@ use tempfile::TempDir;
 
 use super::Setting;
 use crate::contest::{Contender, interleave};
-use crate::dataplane::{Dataplane, Engine};
+use crate::dataplane::{Dataplane, Engine, VPP, engines};
 use crate::iperf;
 use crate::process::{Place, find};
 use crate::report::{Better, CaseReport, Metric, Skip};
@@ -26,6 +27,7 @@ pub(super) fn run(setting: &Setting) -> CaseReport {
         method: vec![
             "iperf3, one stream, client on core 0, server on core 1, MTU 1450 on both sides, rate at the receiver. Fresh namespaces and interfaces for each sample.".into(),
             "Two nodes: a dataplane per node, VXLAN over a veth pair of MTU 1500; the kernel's peer is its VXLAN device in a bridge per node.".into(),
+            "AF_PACKET: the pods' veth pairs end at the dataplane, which bridges; both dataplanes segment and check sums as the kernel lets them. VPP's worker polls, on core 0.".into(),
             "weft-vswitch has one worker that may run on any core; the kernel does its part in the sender's context. On two cores three busy threads share two processors, which the kernel's path does not need; on a busy machine the third thread is also a third share of it, so that a ratio from there flatters weft-vswitch.".into(),
         ],
         ..CaseReport::default()
@@ -43,12 +45,9 @@ pub(super) fn run(setting: &Setting) -> CaseReport {
             .push(Skip::new("the case", "it needs network namespaces"));
         return report;
     }
+    let engines = engines(setting, &mut report.skipped);
     let (mut contenders, mut across) = (Vec::new(), Vec::new());
-    if let Some(program) = setting
-        .programs
-        .get("vswitch-io", "weft-vswitch", &mut report.skipped)
-    {
-        let engine = Engine::Weft(program);
+    if let Some(engine) = engines.iter().find(|e| matches!(e, Engine::Weft(_))) {
         for (name, routed) in [
             ("weft-vswitch, routed", true),
             ("weft-vswitch, bridge domain", false),
@@ -57,7 +56,7 @@ pub(super) fn run(setting: &Setting) -> CaseReport {
             let sample = move || Ok(vec![ours(setting, &engine, routed)?]);
             contenders.push(Contender::new(name, sample).against(KERNEL, 0.7));
         }
-        let sample = move || Ok(vec![two_nodes::ours(setting, &engine)?]);
+        let sample = move || Ok(vec![two_nodes::ours(setting, engine)?]);
         across.push(Contender::new("weft-vswitch", sample).against(KERNEL_VXLAN, 0.7));
     }
     contenders.push(Contender::new(KERNEL, || Ok(vec![kernel(setting)?])));
@@ -66,7 +65,21 @@ pub(super) fn run(setting: &Setting) -> CaseReport {
     }));
     let one = Metric::new("one node, one stream", "Gbit/s", Better::Higher);
     let two = Metric::new("two nodes, one stream", "Gbit/s", Better::Higher);
-    for (metric, contenders) in [(one, contenders), (two, across)] {
+    let held = Metric::new(
+        "one node by AF_PACKET, one stream",
+        "Gbit/s",
+        Better::Higher,
+    );
+    let holders = engines.iter().map(|engine| {
+        let sample = move || Ok(vec![af_packet::bridged(setting, engine)?]);
+        let contender = Contender::new(engine.name(), sample);
+        match engine {
+            Engine::Weft(_) => contender.against(VPP, 1.0),
+            Engine::Vpp(_) => contender,
+        }
+    });
+    let holders = holders.collect();
+    for (metric, contenders) in [(one, contenders), (two, across), (held, holders)] {
         let groups = interleave(
             setting.run.rounds,
             &[metric],
