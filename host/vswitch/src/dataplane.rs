@@ -33,6 +33,7 @@ mod ipip;
 mod l2;
 mod neighbor;
 pub mod npol;
+mod paths;
 mod pool;
 mod proxy;
 mod reassembly;
@@ -45,9 +46,11 @@ mod vxlan;
 
 use abf::AbfState;
 use cnat::CnatState;
+use forwarding::SharedLoadBalance;
 use function::FunctionState;
 use neighbor::NeighborState;
 use npol::NpolState;
+use paths::PathLists;
 use pool::Pool;
 use route::{RouteEntry, RouteUse};
 use sr::SrState;
@@ -84,8 +87,9 @@ pub struct Dataplane {
     routes_on: BTreeSet<(SwIfIndex, RouteUse)>,
     route_stats_pool: Pool,
     load_balance_pool: Pool,
-    /// Load balances of routes, with index and number of routes.
-    shared_load_balances: HashMap<Arc<LoadBalance>, (u32, u32)>,
+    path_lists: PathLists,
+    /// Load balances of routes.
+    shared_load_balances: HashMap<Arc<LoadBalance>, SharedLoadBalance>,
     neighbors: NeighborState,
     acl_pool: Pool,
     /// How often an ACL is used: on input, on output, by policies.
@@ -133,6 +137,7 @@ impl Dataplane {
             routes_on: BTreeSet::new(),
             route_stats_pool: Pool::default(),
             load_balance_pool: Pool::default(),
+            path_lists: PathLists::default(),
             shared_load_balances: HashMap::new(),
             neighbors: NeighborState::default(),
             acl_pool: Pool::default(),

@@ -6,7 +6,7 @@ use crate::id::{Family, SwIfIndex};
 use crate::prefix::Prefix;
 
 /// What a path does with a packet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum PathKind {
     #[default]
     Normal,
@@ -20,7 +20,7 @@ pub enum PathKind {
 ///
 /// A normal path with a next hop and an interface is a neighbour; with an interface only it is attached;
 /// with a next hop only it is recursive in `table_id`; with neither it is a lookup in `table_id`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RoutePath {
     pub kind: PathKind,
     pub family: Family,

@@ -12,6 +12,15 @@ use crate::interface::LinkMode;
 use crate::prefix::Prefix;
 use crate::route::{PathKind, RoutePath};
 
+/// A load balance that routes share.
+#[derive(Debug)]
+pub(super) struct SharedLoadBalance {
+    index: u32,
+    routes: u32,
+    /// Adjacencies that it leads to.
+    held: Box<[(SwIfIndex, IpAddr)]>,
+}
+
 impl Dataplane {
     /// Replaces a load balance, and gives the adjacencies that it now holds instead of `old`.
     pub(super) fn set_load_balance(
@@ -32,39 +41,44 @@ impl Dataplane {
         held.iter().for_each(|key| self.release_adjacency(*key));
     }
 
-    /// Gives the load balance of a route, and the adjacencies that the route now holds. Routes that are not counted share
-    /// the load balance of the same choices: a full table has few of them, which stay in the cache.
-    pub(super) fn share_load_balance(
-        &mut self,
-        choices: &[Choice],
-        stats_index: u32,
-    ) -> (u32, Vec<(SwIfIndex, IpAddr)>) {
+    /// Gives the load balance of a route. Routes that are not counted share the load balance of the same choices: a full
+    /// table has few of them, which stay in the cache.
+    pub(super) fn share_load_balance(&mut self, choices: &[Choice], stats_index: u32) -> u32 {
         let (mut choices, held) = self.balance(choices);
         if stats_index < ROUTES_COUNTED_MAX {
             choices = choices.counted_in(stats_index);
         }
-        if let Some((index, users)) = self.shared_load_balances.get_mut(&choices) {
-            *users += 1;
-            return (*index, held);
+        if let Some(shared) = self.shared_load_balances.get_mut(&choices) {
+            shared.routes += 1;
+            let index = shared.index;
+            // It holds the same ones.
+            held.iter().for_each(|key| self.release_adjacency(*key));
+            return index;
         }
         let (index, choices) = (self.load_balance_pool.take(), Arc::new(choices));
         self.tables.load_balances.set(index, Arc::clone(&choices));
-        self.shared_load_balances.insert(choices, (index, 1));
-        (index, held)
+        let shared = SharedLoadBalance {
+            index,
+            routes: 1,
+            held: held.into(),
+        };
+        self.shared_load_balances.insert(choices, shared);
+        index
     }
 
     /// Undoes [`Self::share_load_balance`].
-    pub(super) fn unshare_load_balance(&mut self, index: u32, held: &[(SwIfIndex, IpAddr)]) {
-        held.iter().for_each(|key| self.release_adjacency(*key));
+    pub(super) fn unshare_load_balance(&mut self, index: u32) {
         let Some(choices) = self.tables.load_balances.get(index).map(Arc::clone) else {
             return;
         };
-        if let Some((_, users)) = self.shared_load_balances.get_mut(&choices) {
-            *users -= 1;
-            if *users == 0 {
-                self.shared_load_balances.remove(&choices);
-                self.free_load_balance(index, &[]);
-            }
+        let Some(shared) = self.shared_load_balances.get_mut(&choices) else {
+            return;
+        };
+        shared.routes -= 1;
+        if shared.routes == 0
+            && let Some(shared) = self.shared_load_balances.remove(&choices)
+        {
+            self.free_load_balance(index, &shared.held);
         }
     }
 

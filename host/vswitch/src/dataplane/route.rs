@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::paths::{Paths, Sources};
 use super::{Dataplane, Result};
 use crate::counters::ROUTES_COUNTED_MAX;
 use crate::dpo::Dpo;
@@ -26,14 +27,14 @@ pub(super) enum Source {
 }
 
 /// One path of a source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Choice {
     pub(super) target: Target,
     /// Interface that the path needs; it is not used while that is down.
     pub(super) on: SwIfIndex,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Target {
     Fixed(Dpo),
     Path(RoutePath),
@@ -72,15 +73,19 @@ impl Choice {
     }
 }
 
+/// A route, of which there may be millions: it has no memory of its own elsewhere unless it has several sources.
 #[derive(Debug)]
 pub(super) struct RouteEntry {
-    pub(super) sources: BTreeMap<Source, Vec<Choice>>,
-    pub(super) stats_index: u32,
+    sources: Sources,
+    stats_index: u32,
     /// What the FIB leads to, once the route is installed.
-    load_balance: Option<u32>,
-    /// Adjacencies that the load balance holds.
-    pub(super) held: Vec<(SwIfIndex, IpAddr)>,
+    load_balance: u32,
 }
+
+const _: () = assert!(size_of::<RouteEntry>() == 24 && size_of::<RouteUse>() == 24);
+
+/// Stands for no load balance yet.
+const NOT_INSTALLED: u32 = u32::MAX;
 
 impl Dataplane {
     /// Adds, replaces or deletes API paths of a prefix, and gives the route's statistics index.
@@ -117,9 +122,9 @@ impl Dataplane {
         let mut choices = match self
             .routes
             .get(&(fib, prefix))
-            .and_then(|e| e.sources.get(&Source::Api))
+            .and_then(|e| e.sources.get(Source::Api))
         {
-            Some(old) if is_multipath => old.clone(),
+            Some(old) if is_multipath => old.to_vec(),
             _ => Vec::new(),
         };
         for path in paths {
@@ -234,22 +239,22 @@ impl Dataplane {
         choices: Vec<Choice>,
     ) {
         let key = (fib, prefix);
-        if !self.routes.contains_key(&key) {
+        self.index_interfaces(key, false);
+        let paths = self.path_lists.share(choices);
+        if let Some(entry) = self.routes.get_mut(&key) {
+            let old = entry.sources.set(source, paths);
+            self.release_paths(old);
+        } else {
             let stats_index = self.route_stats_pool.take();
             self.counters
                 .iter()
                 .for_each(|c| c.clear_route(stats_index));
             let entry = RouteEntry {
-                sources: BTreeMap::new(),
+                sources: Sources::One(source, paths),
                 stats_index,
-                load_balance: None,
-                held: Vec::new(),
+                load_balance: NOT_INSTALLED,
             };
             self.routes.insert(key, entry);
-        }
-        self.index_interfaces(key, false);
-        if let Some(entry) = self.routes.get_mut(&key) {
-            entry.sources.insert(source, choices);
         }
         self.install(key);
     }
@@ -260,11 +265,18 @@ impl Dataplane {
         let Some(entry) = self.routes.get_mut(&key) else {
             return;
         };
-        entry.sources.remove(&source);
-        if !entry.sources.is_empty() {
-            return self.install(key);
+        if matches!(entry.sources, Sources::One(only, _) if only == source) {
+            return self.withdraw(key);
         }
-        self.withdraw(key);
+        let old = entry.sources.remove(source);
+        self.release_paths(old);
+        self.install(key);
+    }
+
+    fn release_paths(&mut self, all: impl IntoIterator<Item = Paths>) {
+        for paths in all {
+            self.path_lists.release(paths);
+        }
     }
 
     /// Removes a route whatever its sources.
@@ -276,9 +288,10 @@ impl Dataplane {
         if let Some(fib) = self.tables.fibs.get_mut(key.0) {
             fib.remove(key.1);
         }
-        if let Some(index) = entry.load_balance {
-            self.unshare_load_balance(index, &entry.held);
+        if entry.load_balance != NOT_INSTALLED {
+            self.unshare_load_balance(entry.load_balance);
         }
+        self.release_paths(entry.sources.into_paths());
         self.route_stats_pool.give_back(entry.stats_index);
         self.dirty = true;
     }
@@ -310,15 +323,21 @@ impl Dataplane {
             let Some(entry) = self.routes.get_mut(&key) else {
                 continue;
             };
-            for choices in entry.sources.values_mut() {
-                choices.retain(|c| c.on != index);
+            let mut kept = BTreeMap::new();
+            for (source, paths) in entry.sources.iter() {
+                let others = paths.iter().filter(|c| c.on != index).copied();
+                let others: Vec<_> = others.collect();
+                if !others.is_empty() {
+                    kept.insert(source, self.path_lists.share(others));
+                }
             }
-            entry.sources.retain(|_, choices| !choices.is_empty());
-            if entry.sources.is_empty() {
+            let Some(kept) = Sources::of(kept) else {
                 self.withdraw(key);
-            } else {
-                self.install(key);
-            }
+                continue;
+            };
+            let old = std::mem::replace(&mut entry.sources, kept);
+            self.release_paths(old.into_paths());
+            self.install(key);
         }
         self.forget_abf_paths_on(index);
     }
@@ -331,7 +350,7 @@ impl Dataplane {
             .routes
             .range((fib, FIRST)..)
             .take_while(|((f, _), _)| *f == fib);
-        all.filter(|(_, e)| e.sources.contains_key(&Source::Api))
+        all.filter(|(_, e)| e.sources.get(Source::Api).is_some())
             .map(|((_, p), _)| *p)
             .collect()
     }
@@ -347,7 +366,7 @@ impl Dataplane {
         let by_route = self
             .routes
             .values()
-            .flat_map(|e| e.sources.values().flatten())
+            .flat_map(|e| e.sources.choices())
             .any(|c| matches!(&c.target, Target::Path(p) if names(p)));
         by_route
             || self.abf.paths().any(names)
@@ -375,7 +394,7 @@ impl Dataplane {
         let Some(entry) = self.routes.get(&key) else {
             return;
         };
-        for choice in entry.sources.values().flatten().filter(|c| !c.on.is_none()) {
+        for choice in entry.sources.choices().filter(|c| !c.on.is_none()) {
             if on {
                 self.routes_on.insert((choice.on, key));
             } else {
@@ -390,20 +409,19 @@ impl Dataplane {
         let Some(entry) = self.routes.get_mut(&key) else {
             return;
         };
-        let choices = entry.sources.values().next().cloned().unwrap_or_default();
-        let old = (entry.load_balance.take(), std::mem::take(&mut entry.held));
-        let stats_index = entry.stats_index;
-        let (index, held) = self.share_load_balance(&choices, stats_index);
+        let choices = entry.sources.best().to_vec();
+        let (old, stats_index) = (entry.load_balance, entry.stats_index);
+        let index = self.share_load_balance(&choices, stats_index);
         if let Some(entry) = self.routes.get_mut(&key) {
-            (entry.load_balance, entry.held) = (Some(index), held);
+            entry.load_balance = index;
         }
-        if old.0 != Some(index)
+        if old != index
             && let Some(fib) = self.tables.fibs.get_mut(key.0)
         {
             fib.insert(key.1, index);
         }
-        if let (Some(index), held) = old {
-            self.unshare_load_balance(index, &held);
+        if old != NOT_INSTALLED {
+            self.unshare_load_balance(old);
         }
         self.dirty = true;
     }
@@ -416,8 +434,12 @@ const FIRST: Prefix = Prefix {
 };
 
 fn info(table_id: u32, prefix: Prefix, entry: &RouteEntry) -> RouteInfo {
-    let choices = entry.sources.values().next().map_or(&[][..], Vec::as_slice);
-    let paths = choices.iter().map(|c| c.shown(prefix.family())).collect();
+    let paths = entry
+        .sources
+        .best()
+        .iter()
+        .map(|c| c.shown(prefix.family()))
+        .collect();
     RouteInfo {
         table_id,
         prefix,

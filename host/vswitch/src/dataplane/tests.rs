@@ -196,7 +196,11 @@ fn routes_are_replaced_extended_and_swept_as_vpp() {
 #[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn no_object_leaks_when_everything_is_deleted() {
     let mut dp = Dataplane::new();
-    let fresh = (dp.routes.len(), dp.tables.load_balances.iter().count());
+    let census = |dp: &Dataplane| {
+        let balances = dp.tables.load_balances.iter().count();
+        (dp.routes.len(), balances, dp.path_lists.len())
+    };
+    let fresh = census(&dp);
     let (a, b) = (device(&mut dp, "a"), device(&mut dp, "b"));
     for (on, ip) in [(a, "10.0.0.1/24"), (b, "2001:db8::1/64")] {
         dp.set_flags(on, true).unwrap();
@@ -253,10 +257,7 @@ fn no_object_leaks_when_everything_is_deleted() {
         .unwrap();
     dp.acl_del(acl).unwrap();
     dp.bridge_domain_add_del(Some(4), None).unwrap();
-    assert_eq!(
-        (dp.routes.len(), dp.tables.load_balances.iter().count()),
-        fresh
-    );
+    assert_eq!(census(&dp), fresh);
     assert_eq!(
         (
             dp.tables.adjacencies.iter().count(),
