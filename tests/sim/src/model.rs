@@ -19,6 +19,7 @@ mod route;
 mod walk;
 
 pub use report::{Counter, Report};
+pub(crate) use route::covers;
 
 /// Everything that was configured or learned.
 #[derive(Debug, Clone)]

@@ -246,6 +246,21 @@ impl Switch {
     /// # Errors
     /// When the engine does not take the frame.
     pub fn receive_bytes(&mut self, on: If, bytes: &[u8]) -> Result<Observed, vswitch::BatchFull> {
+        let observed = self.receive_now(on, bytes)?;
+        self.wait(2 * SECOND / 1_000_000);
+        Ok(observed)
+    }
+
+    /// Lets so many milliseconds pass.
+    pub fn wait(&mut self, millis: u64) {
+        self.now.0 += millis * 1_000_000;
+    }
+
+    /// As [`Switch::receive_bytes`], and no time passes.
+    ///
+    /// # Errors
+    /// When the engine does not take the frame.
+    pub fn receive_now(&mut self, on: If, bytes: &[u8]) -> Result<Observed, vswitch::BatchFull> {
         let tables = self.dataplane.publish();
         let before = self.counters();
         let (head, rest) = bytes.split_at(bytes.len().min(HEAD_MAX));
@@ -272,7 +287,6 @@ impl Switch {
         let (dataplane, now) = (&mut self.dataplane, self.now);
         self.worker
             .drain_events(|event| dataplane.handle_event(event, now));
-        self.now.0 += 2 * SECOND;
         let after = self.counters();
         Ok(Observed {
             sent,

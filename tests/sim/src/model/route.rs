@@ -127,7 +127,7 @@ fn hop(path: &RoutePath) -> Hop {
 }
 
 /// Compares bit by bit.
-pub(super) fn covers(prefix: Prefix, address: IpAddr) -> bool {
+pub(crate) fn covers(prefix: Prefix, address: IpAddr) -> bool {
     let bits = |ip: IpAddr| match ip {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().to_vec(),

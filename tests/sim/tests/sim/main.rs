@@ -1,4 +1,5 @@
 //! Generated runs; see the crate's page for how to explore further.
 
+mod policy;
 mod spread;
 mod worlds;
