@@ -18,6 +18,7 @@ pub mod check;
 pub mod generate;
 pub mod model;
 pub mod policy;
+pub mod segments;
 pub mod step;
 pub mod switch;
 pub mod wire;

@@ -46,6 +46,10 @@ impl PathLists {
 #[derive(Debug)]
 pub(super) enum Sources {
     One(Source, Paths),
+    #[expect(
+        clippy::box_collection,
+        reason = "the map itself would make every route a word and a half longer"
+    )]
     Several(Box<BTreeMap<Source, Paths>>),
 }
 

@@ -1,5 +1,6 @@
 //! Generated runs; see the crate's page for how to explore further.
 
 mod policy;
+mod segments;
 mod spread;
 mod worlds;
