@@ -219,7 +219,7 @@ impl L4 {
 }
 
 /// The Internet checksum (RFC 1071) of even-length parts and one last part of any length.
-fn checksum(parts: &[&[u8]]) -> u16 {
+pub(crate) fn checksum(parts: &[&[u8]]) -> u16 {
     let mut sum = 0_u32;
     for pair in parts.iter().flat_map(|part| part.chunks(2)) {
         sum += u32::from(pair[0]) << 8;

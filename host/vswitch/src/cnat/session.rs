@@ -156,16 +156,19 @@ impl Sessions {
         }
     }
 
+    /// The other direction, unless its place was taken by another flow that shows the same ends.
     #[cold]
     fn living_opposite4(&self, key: &Tuple, session: &Session, now: Nanos) -> Option<Found<3>> {
         let opposite = session.opposite_of(key)?;
-        self.v4.get(&words4(&opposite), now)
+        let found = self.v4.get(&words4(&opposite), now)?;
+        (session4(&found.value).opposite_of(&opposite) == Some(*key)).then_some(found)
     }
 
     #[cold]
     fn living_opposite6(&self, key: &Tuple, session: &Session, now: Nanos) -> Option<Found<6>> {
         let opposite = session.opposite_of(key)?;
-        self.v6.get(&opposite.words(), now)
+        let found = self.v6.get(&opposite.words(), now)?;
+        (session6(&found.value).opposite_of(&opposite) == Some(*key)).then_some(found)
     }
 
     /// Lets a direction that is over live on with its opposite, if that lives.

@@ -75,15 +75,14 @@ fn packet(on: If, family: Family) -> BoxedStrategy<Packet> {
     };
     let dst = prop_oneof![8 => address(family), 2 => Just(own), 1 => select(odd)];
     let ttl = prop_oneof![6 => Just(64_u8), 2 => 0..3_u8, 1 => Just(255_u8)];
-    (src, dst, ttl, any::<u16>(), upper(family))
-        .prop_map(|(src, dst, ttl, ident, l4)| Packet {
+    (src, dst, ttl, (1..=u16::MAX, any::<bool>()), upper(family))
+        .prop_map(|(src, dst, ttl, (ident, dont_fragment), l4)| Packet {
             src,
             dst,
             ttl,
             ident,
             tos: 0,
-            // Fragmentation is tested elsewhere.
-            dont_fragment: true,
+            dont_fragment,
             l4,
         })
         .boxed()

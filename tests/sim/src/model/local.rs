@@ -205,10 +205,11 @@ impl Walk<'_> {
         }
     }
 
-    pub(super) fn too_big(&mut self, origin: Origin, packet: &Packet, mtu: u32) {
+    pub(super) fn too_big(&mut self, origin: Origin, packet: &Packet, to: &Frame, on: If) {
+        let mtu = self.model.port(on).mtu;
         match packet.dst {
-            _ if origin.is_local => self.report.is_cut = true,
-            IpAddr::V4(_) if !packet.dont_fragment => self.report.is_cut = true,
+            _ if origin.is_local => self.cut(origin, packet, to, on),
+            IpAddr::V4(_) if !packet.dont_fragment => self.cut(origin, packet, to, on),
             IpAddr::V4(_) => self.error4(origin, packet, 3, FRAGMENTATION_NEEDED, mtu),
             IpAddr::V6(_) => self.error6(origin, packet, 2, 0, mtu),
         }

@@ -8,7 +8,7 @@ use vswitch::graph::DropReason;
 use super::report::{Counter, Learned, Report};
 use super::route::Hop;
 use super::{Kind, L2, Model};
-use crate::wire::{Body, Data, Frame, ICMP6, L4, Mac, Packet, VXLAN_PORT};
+use crate::wire::{Body, Data, Frame, ICMP6, L4, Mac, Packet, VXLAN_PORT, checksum};
 use crate::world::{self, If};
 
 /// Outcomes of one frame that are tried before the model gives up.
@@ -258,9 +258,6 @@ impl Walk<'_> {
             return self.ttl_expired(origin, packet);
         }
         let size = u32::try_from(packet.encode().len()).unwrap_or(u32::MAX);
-        if size > port.mtu {
-            return self.too_big(origin, packet, port.mtu);
-        }
         let ttl = packet.ttl - u8::from(!origin.is_local);
         let body = Body::Ip(Packet {
             ttl,
@@ -271,6 +268,9 @@ impl Walk<'_> {
             src: port.mac,
             body,
         };
+        if size > port.mtu {
+            return self.too_big(origin, packet, &frame, on);
+        }
         let trip = origin.trip.moved(-LINK);
         if trip.at < -HEADROOM {
             return self.report.drop(origin.rx, DropReason::NoHeadroom);
@@ -314,6 +314,28 @@ impl Walk<'_> {
                     self.encapsulate(rx, tunnel, frame, trip);
                 }
             }
+        }
+    }
+
+    /// Sends the pieces of a packet that is too long for an interface; `whole` is how it would leave.
+    pub(super) fn cut(&mut self, origin: Origin, packet: &Packet, whole: &Frame, on: If) {
+        let port = self.model.port(on);
+        // Access lists see no ports in later pieces, and how much room the engine leaves in front of them is its own affair.
+        if port.kind != Kind::Device || !port.acl_out.is_empty() {
+            self.report.is_cut = true;
+            return;
+        }
+        let kind = if packet.dst.is_ipv4() { 0x0800 } else { 0x86dd };
+        let limit = usize::try_from(port.mtu).expect("MTUs are small");
+        let Body::Ip(leaving) = &whole.body else {
+            unreachable!("packets are cut");
+        };
+        for bytes in pieces(&leaving.encode(), limit) {
+            let piece = Frame {
+                body: Body::Other { kind, bytes },
+                ..whole.clone()
+            };
+            self.output(origin.rx, on, &piece, Trip::default());
         }
     }
 
@@ -375,6 +397,42 @@ impl Walk<'_> {
             self.input(on, frame, Trip { is_marked, ..trip });
         }
     }
+}
+
+/// Cuts a packet without options (RFC 791, section 3.2; RFC 8200, section 4.5). Names of IPv6 packets are 0.
+fn pieces(packet: &[u8], limit: usize) -> Vec<Vec<u8>> {
+    let is_v4 = packet[0] >> 4 == 4;
+    let (header, payload) = packet.split_at(if is_v4 { 20 } else { 40 });
+    let room = limit - header.len() - if is_v4 { 0 } else { 8 };
+    let mut out: Vec<Vec<u8>> = Vec::new();
+    let mut at = 0;
+    while at < payload.len() {
+        let len = (payload.len() - at).min(room / 8 * 8);
+        let more = at + len < payload.len();
+        let units = u16::try_from(at / 8).expect("packets are short");
+        let mut piece = header.to_vec();
+        if is_v4 {
+            let total = u16::try_from(20 + len).expect("pieces are short");
+            piece.splice(2..4, total.to_be_bytes());
+            let word = units | if more { 0x2000 } else { 0 };
+            piece.splice(6..8, word.to_be_bytes());
+            piece.splice(10..12, [0, 0]);
+            let sum = checksum(&[&piece]).to_be_bytes();
+            piece.splice(10..12, sum);
+        } else {
+            let total = u16::try_from(8 + len).expect("pieces are short");
+            piece.splice(4..6, total.to_be_bytes());
+            piece[6] = 44;
+            let word = units << 3 | u16::from(more);
+            piece.extend([header[6], 0]);
+            piece.extend(word.to_be_bytes());
+            piece.extend([0; 4]);
+        }
+        piece.extend(&payload[at..at + len]);
+        out.push(piece);
+        at += len;
+    }
+    out
 }
 
 pub(super) fn is_group(mac: Mac) -> bool {

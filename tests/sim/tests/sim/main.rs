@@ -2,5 +2,6 @@
 
 mod policy;
 mod segments;
+mod services;
 mod spread;
 mod worlds;

@@ -100,6 +100,26 @@ fn a_datagram_without_checksum_stays_without() {
 }
 
 #[test]
+fn a_flow_that_is_over_does_not_live_on_with_another_that_shows_the_same_ends() {
+    for (vip, client, backend) in [V4, V6] {
+        let mut net = Net::new(Mode::Feature);
+        let spec = service(proto::UDP, vip, 80, &[(backend, 8080)]);
+        net.lab.dp.cnat_translation_update(&spec).unwrap();
+        let there = packet(proto::UDP, (client, 1234), (vip, 80), 0);
+        net.cross(net.client, &there);
+        net.lab.now.0 += 41_000_000_000;
+        let direct = packet(proto::UDP, (client, 1234), (backend, 8080), 0);
+        net.cross(net.client, &direct);
+        let (_, bytes) = net.cross(net.client, &there);
+        let port = packet::FlowKey::of_ip(&bytes).unwrap().src_port;
+        assert_ne!(port, 1234, "the answers to that one go to the direct flow");
+        let answer = packet(proto::UDP, (backend, 8080), (client, port), 0);
+        let want = format!("{vip}#80 > {client}#1234");
+        assert_eq!(net.flow(net.server, &answer).1, want);
+    }
+}
+
+#[test]
 fn flows_keep_their_backend_when_others_come_and_go() {
     for mode in MODES {
         let mut net = Net::new(mode);
