@@ -103,6 +103,8 @@ pub struct Services {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     Sends(Packet),
+    /// It is for an address that sources are hidden behind, and nobody asked for it.
+    Drops,
     /// Two connections show the same ends, or one has ended just now.
     Unclear,
 }
@@ -160,10 +162,14 @@ impl Services {
             let (to, side) = connection.translates(flow).expect("was asked for");
             let heard = &mut connection.heard[side];
             heard.0 = now;
-            if !is_error && packet.flags & AGREED == AGREED {
+            let is_agreed = packet.flow.protocol == TCP && packet.flags & AGREED == AGREED;
+            if !is_error && is_agreed {
                 heard.1 = ESTABLISHED;
             }
             return Ok(Verdict::Sends(packet.with(flow, to)));
+        }
+        if self.hidden_behind.contains(&packet.destination()) {
+            return Ok(Verdict::Drops);
         }
         if is_error {
             return Ok(Verdict::Sends(packet.with(flow, flow)));
@@ -221,15 +227,15 @@ impl Services {
             let mut all = self.connections.iter();
             all.any(|c| c.translates(there.back()).is_some())
         };
-        let own = with(flow.src.1);
-        if own == flow || !is_taken(own) {
+        let (own, chosen) = (with(flow.src.1), with(seen.src.1));
+        if own == flow {
             return Ok((own, service));
         }
-        let other = with(seen.src.1);
-        if seen.src.1 < PORT_MIN || is_taken(other) {
-            return Err(format!("{other:?} is taken or no free port"));
+        // A packet that was dropped may have taken the port of its own.
+        if is_taken(chosen) || (chosen != own && seen.src.1 < PORT_MIN) {
+            return Err(format!("{chosen:?} is taken or no free port"));
         }
-        Ok((other, service))
+        Ok((chosen, service))
     }
 }
 
