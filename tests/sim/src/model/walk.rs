@@ -320,8 +320,10 @@ impl Walk<'_> {
     /// Sends the pieces of a packet that is too long for an interface; `whole` is how it would leave.
     pub(super) fn cut(&mut self, origin: Origin, packet: &Packet, whole: &Frame, on: If) {
         let port = self.model.port(on);
-        // Access lists see no ports in later pieces, and how much room the engine leaves in front of them is its own affair.
-        if port.kind != Kind::Device || !port.acl_out.is_empty() {
+        // Access lists see no ports in later pieces; how much room the engine leaves in front of them is its own affair; and a
+        // packet with a checksum to be finished is cut by the device.
+        let is_listed = !port.acl_out.is_empty();
+        if port.kind != Kind::Device || is_listed || origin.trip.is_marked {
             self.report.is_cut = true;
             return;
         }
