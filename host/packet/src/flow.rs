@@ -90,6 +90,10 @@ impl FlowKey {
             | (u64::from(self.dst_port) << 8)
             | u64::from(self.protocol);
         let mut state = mix(SEED, ports);
+        if let (IpAddr::V4(src), IpAddr::V4(dst)) = (self.src, self.dst) {
+            let both = u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits());
+            return fold(mix(state, both));
+        }
         for address in [self.src, self.dst] {
             let (high, low) = halves(address);
             state = mix(mix(state, high), low);

@@ -183,15 +183,43 @@ impl Header {
 
     /// Writes header and checksum at the start of `out`, which should hold [`HEADER_LEN`] bytes.
     pub fn emit(&self, out: &mut [u8]) {
-        put(out, 0, [0x45, self.tos]);
-        put_u16(out, 2, self.total_len);
-        put_u16(out, 4, self.ident);
-        put_u16(out, 6, self.fragment_word);
-        put(out, 8, [self.ttl, self.protocol, 0, 0]);
-        put(out, 12, self.src.octets());
-        put(out, 16, self.dst.octets());
-        let check = checksum::of(range(out, 0, HEADER_LEN));
-        put_u16(out, 10, check);
+        put(out, 0, self.to_bytes());
+    }
+
+    /// The header with its checksum.
+    #[inline]
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
+        let [l0, l1] = self.total_len.to_be_bytes();
+        let [i0, i1] = self.ident.to_be_bytes();
+        let [f0, f1] = self.fragment_word.to_be_bytes();
+        let ([s0, s1, s2, s3], [d0, d1, d2, d3]) = (self.src.octets(), self.dst.octets());
+        let with = |c0, c1| {
+            [
+                0x45,
+                self.tos,
+                l0,
+                l1,
+                i0,
+                i1,
+                f0,
+                f1,
+                self.ttl,
+                self.protocol,
+                c0,
+                c1,
+                s0,
+                s1,
+                s2,
+                s3,
+                d0,
+                d1,
+                d2,
+                d3,
+            ]
+        };
+        let [c0, c1] = (!plain_sum(&with(0, 0))).to_ne_bytes();
+        with(c0, c1)
     }
 }
 
@@ -199,7 +227,13 @@ impl Header {
 #[inline]
 #[must_use]
 pub fn plain_checksum_ok(header: &[u8; HEADER_LEN]) -> bool {
-    // Whether the sum is all ones does not depend on the order of bytes (RFC 1071, section 2 (B)).
+    plain_sum(header) == 0xffff
+}
+
+/// The sum of a header without options, in the order of bytes that the machine has, which does not matter
+/// (RFC 1071, section 2 (B)).
+#[inline]
+fn plain_sum(header: &[u8; HEADER_LEN]) -> u16 {
     let (words, _) = header.as_chunks::<4>();
     let sum: u64 = words
         .iter()
@@ -208,7 +242,8 @@ pub fn plain_checksum_ok(header: &[u8; HEADER_LEN]) -> bool {
     let sum = (sum & 0xffff_ffff) + (sum >> 32);
     let sum = (sum & 0xffff) + ((sum >> 16) & 0xffff) + (sum >> 32);
     let sum = (sum & 0xffff) + (sum >> 16);
-    (sum & 0xffff) + (sum >> 16) == 0xffff
+    let [a, b, ..] = ((sum & 0xffff) + (sum >> 16)).to_le_bytes();
+    u16::from_le_bytes([a, b])
 }
 
 /// Lowers the time to live by one and updates the checksum; zero stays zero.

@@ -27,8 +27,15 @@ pub fn parse(bytes: &[u8]) -> Result<u32, WireError> {
 
 /// Writes a header at the start of `out`; bits of `vni` above 24 are ignored.
 pub fn emit(out: &mut [u8], vni: u32) {
-    put(out, 0, [0x08, 0, 0, 0]);
-    put(out, 4, (vni << 8).to_be_bytes());
+    put(out, 0, header(vni));
+}
+
+/// A header; bits of `vni` above 24 are ignored.
+#[inline]
+#[must_use]
+pub const fn header(vni: u32) -> [u8; HEADER_LEN] {
+    let [a, b, c, d] = (vni << 8).to_be_bytes();
+    [0x08, 0, 0, 0, a, b, c, d]
 }
 
 #[cfg(test)]

@@ -341,9 +341,13 @@ impl Frame {
     /// segmented, or made here.
     #[inline]
     pub(crate) fn is_ordinary(&self) -> bool {
+        self.is_plain() && !self.meta.local && self.meta.cnat == 0
+    }
+
+    /// The same, wherever it came from and whatever was done to it.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
         self.meta.trace == 0
-            && !self.meta.local
-            && self.meta.cnat == 0
             && self.meta.fragment_size == 0
             && !self.offload.gso.is_some()
             && self.offload.fragment == 0

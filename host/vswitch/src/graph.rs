@@ -20,6 +20,7 @@ use crate::session::tick;
 use crate::tables::Tables;
 use crate::trace::Trace;
 use crate::track::Hook;
+use crate::tunnel::VxlanKey;
 
 pub(crate) mod express;
 mod names;
@@ -187,6 +188,20 @@ impl<'a> Env<'a> {
         let hops = &mut self.state.hops;
         self.express
             .hop(choices, family, self.tables, hops, counting)
+    }
+
+    /// The tunnel of Ethernet frames that a key selects, fast when the last one asked for was the same.
+    #[inline]
+    pub(crate) fn tunnel(&mut self, key: &VxlanKey) -> Option<SwIfIndex> {
+        if let Some((last, on)) = &self.recent.tunnel
+            && last == key
+        {
+            return Some(*on);
+        }
+        let on = *self.tables.vxlan_of.get(key)?;
+        self.tables.interface(on).filter(|i| i.is_ethernet())?;
+        self.recent.tunnel = Some((*key, on));
+        Some(on)
     }
 
     /// Counts a packet that the express lane gives to policies; they count what leaves.

@@ -43,6 +43,10 @@ pub(crate) struct Routed {
     pub(crate) let_out: u32,
     /// Those that the lane gave to policies, rewritten.
     pub(crate) held: u32,
+    /// Those that were taken out of a tunnel.
+    pub(crate) opened: u32,
+    /// Others that left from their lookup.
+    pub(crate) sent: u32,
 }
 
 /// What frames of an interface meet.
@@ -66,8 +70,12 @@ impl Default for Entry<'_> {
 pub(crate) enum Way<'a> {
     /// Something is to be done that only the graph knows.
     Long,
-    /// Frames of up to `max` bytes go to a device.
-    Cross { to: SwIfIndex, max: u32 },
+    /// Frames of up to `max` bytes go to a device, or into a VXLAN tunnel.
+    Cross {
+        to: SwIfIndex,
+        max: u32,
+        is_tunnel: bool,
+    },
     /// Packets to its MAC address, in the low 48 bits, are routed.
     Routed {
         mac: u64,
@@ -80,6 +88,7 @@ pub(crate) enum Way<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Table<'a> {
     pub(crate) fib: &'a Fib,
+    pub(crate) index: u32,
     /// Policies look at packets before the lookup.
     pub(crate) is_guarded: bool,
 }
@@ -249,22 +258,27 @@ impl<'a> Express<'a> {
             routed6,
         } = std::mem::take(&mut self.frames);
         let rx = self.entry.rx;
-        let sent = |routed: &Routed| routed.taken - routed.held;
+        let sent = |routed: &Routed| routed.taken - routed.held + routed.sent;
         let all_sent = crossed + sent(&routed4) + sent(&routed6);
         passed.add(NodeId::L2Input, crossed);
         passed.add(NodeId::NpolInput, routed4.let_in + routed6.let_in);
         passed.add(NodeId::NpolOutput, routed4.let_out + routed6.let_out);
-        for node in [NodeId::Ip4Input, NodeId::Ip4Lookup, NodeId::Ip4Rewrite] {
-            passed.add(node, routed4.taken);
+        for node in [NodeId::Ip4Input, NodeId::Ip4Lookup] {
+            passed.add(node, routed4.taken + routed4.opened);
         }
-        for node in [NodeId::Ip6Input, NodeId::Ip6Lookup, NodeId::Ip6Rewrite] {
+        passed.add(NodeId::Ip4Local, routed4.opened);
+        passed.add(NodeId::VxlanInput, routed4.opened);
+        for node in [NodeId::Ip6Input, NodeId::Ip6Lookup] {
             passed.add(node, routed6.taken);
         }
+        passed.add(NodeId::Ip4Rewrite, routed4.taken + routed4.sent);
+        passed.add(NodeId::Ip6Rewrite, routed6.taken + routed6.sent);
         passed.add(NodeId::InterfaceOutput, all_sent);
         passed.add(NodeId::InterfaceTx, all_sent);
         for (counter, routed) in [(IfCounter::Ip4, routed4), (IfCounter::Ip6, routed6)] {
-            if routed.taken > 0 {
-                counters.add(rx, counter, u64::from(routed.taken));
+            let packets = routed.taken + routed.opened;
+            if packets > 0 {
+                counters.add(rx, counter, u64::from(packets));
             }
         }
     }
@@ -326,9 +340,11 @@ impl<'a> Way<'a> {
         let is_plain = interface.acl_in.is_empty()
             && interface.tag_rewrite.is_none()
             && out.tag_rewrite.is_none()
-            && is_plain_device(out);
-        is_plain.then(|| Self::Cross {
+            && is_plain_output(out);
+        let is_tunnel = matches!(out.kind, InterfaceKind::Vxlan { .. });
+        (is_plain && (is_tunnel || out.kind == InterfaceKind::Device)).then(|| Self::Cross {
             to,
+            is_tunnel,
             max: out.mtu_link.saturating_add(u32::from(LINK_HEADER_MAX)),
         })
     }
@@ -339,6 +355,7 @@ impl<'a> Table<'a> {
         let is_guarded = is_only_guarded(features, InputFeature::Npol)?;
         Some(Self {
             fib: tables.fibs.get(fib)?,
+            index: fib,
             is_guarded,
         })
     }
@@ -389,7 +406,7 @@ impl WayOut {
             .mtu_link
             .saturating_add(u32::from(LINK_HEADER_MAX - ETHERNET_LEN));
         let is_guarded = is_only_guarded(features, OutputFeature::Npol)?;
-        is_plain_device(out).then(|| Self {
+        (is_plain_output(out) && out.kind == InterfaceKind::Device).then(|| Self {
             to: adjacency.sw_if_index,
             link: ethernet::header(dst, src, ethertype),
             max: most.min(mtu),
@@ -406,9 +423,9 @@ fn is_only_guarded<F: Feature>(features: Features<F>, policies: F) -> Option<boo
     features.is_only(policies).then_some(true)
 }
 
-/// Whether a device sends what an interface is given, as it is.
-fn is_plain_device(out: &Interface) -> bool {
-    out.admin_up && out.kind == InterfaceKind::Device && out.is_ethernet() && out.acl_out.is_empty()
+/// Whether what is behind an interface gets frames as they are.
+fn is_plain_output(out: &Interface) -> bool {
+    out.admin_up && out.is_ethernet() && out.acl_out.is_empty()
 }
 
 /// An address in the low 48 bits.

@@ -7,6 +7,7 @@ use crate::fib::Fib;
 use crate::id::SwIfIndex;
 use crate::interface::Interface;
 use crate::npol::Applied;
+use crate::tunnel::VxlanKey;
 
 /// The last object found in each table.
 #[derive(Default)]
@@ -15,6 +16,7 @@ pub(super) struct Recent<'a> {
     pub(super) load_balance: Last<&'a LoadBalance>,
     pub(super) adjacency: Last<&'a Adjacency>,
     pub(super) fib: Last<&'a Fib>,
+    pub(super) tunnel: Option<(VxlanKey, SwIfIndex)>,
     /// Policies of an interface that packets come in by, and of one that they leave by.
     pub(super) npol: [Last<&'a Applied>; 2],
 }

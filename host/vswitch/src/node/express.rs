@@ -4,15 +4,20 @@
 //! most policies before and behind it, goes the long way, untouched. So do traced frames, which makes the long way the
 //! measure of this one: tests send the same frames by both.
 
+use std::net::Ipv4Addr;
+
 use packet::ethernet::{self, HEADER_LEN as LINK};
-use packet::{ipv4, ipv6};
+use packet::{ipv4, ipv6, proto, udp, vxlan};
 
 use super::npol;
+use crate::counters::IfCounter;
+use crate::dpo::Dpo;
 use crate::fib::Fib;
 use crate::frame::{ETHERNET_LEN, Frame};
 use crate::graph::express::{Routed, Table, Way, mac_bits};
 use crate::graph::{Counted, Env, Next, NodeId};
 use crate::id::Family;
+use crate::tunnel::VxlanKey;
 use crate::vlan;
 
 /// Takes a frame to its device; `None`, and no change, when it has to go the long way.
@@ -23,7 +28,7 @@ pub(super) fn pass(env: &mut Env<'_>, frame: &mut Frame) -> Option<Next> {
     }
     match env.way(frame.rx) {
         Way::Long => None,
-        &Way::Cross { to, max } => {
+        &Way::Cross { to, max, is_tunnel } => {
             let [.., t0, t1] = *frame.start::<LINK>()?;
             let bytes = frame.len();
             if vlan::is_tag(u16::from_be_bytes([t0, t1])) || bytes > max as usize {
@@ -33,6 +38,9 @@ pub(super) fn pass(env: &mut Env<'_>, frame: &mut Frame) -> Option<Next> {
             frame.meta.tx = to;
             env.express.frames.crossed += 1;
             env.count(to, Counted::Tx, bytes);
+            if is_tunnel {
+                return Some(env.turn(frame, NodeId::VxlanEncap));
+            }
             Some(Next::Transmit(to))
         }
         Way::Routed { mac, v4, v6 } => {
@@ -55,6 +63,50 @@ pub(super) fn pass(env: &mut Env<'_>, frame: &mut Frame) -> Option<Next> {
     }
 }
 
+/// Sends a packet where its lookup led, when that is one neighbour with nothing in the way: what most packets need that
+/// came out of a tunnel, go into one, or were looked at by features. `None`, and no change, for the others.
+#[inline]
+pub(super) fn send4(env: &mut Env<'_>, frame: &mut Frame, choices: u32) -> Option<Next> {
+    send::<V4, _>(env, frame, choices)
+}
+
+/// The same for IPv6.
+#[inline]
+pub(super) fn send6(env: &mut Env<'_>, frame: &mut Frame, choices: u32) -> Option<Next> {
+    send::<V6, _>(env, frame, choices)
+}
+
+#[inline]
+fn send<I: Ip<HEADERS>, const HEADERS: usize>(
+    env: &mut Env<'_>,
+    frame: &mut Frame,
+    choices: u32,
+) -> Option<Next> {
+    let bytes = LINK + frame.l3_len();
+    if !frame.is_plain() || usize::from(frame.meta.l3) + frame.headroom() < LINK {
+        return None;
+    }
+    let route = env.hop(choices, I::FAMILY)?;
+    let (object, way) = (route.object, route.way);
+    if way.is_guarded || bytes > LINK + way.max as usize {
+        return None;
+    }
+    if !frame.meta.local && !I::lower_l3(frame)? {
+        return None;
+    }
+    // Checked above: there is room for both.
+    if frame.meta.l3 != ETHERNET_LEN {
+        frame.strip_l2();
+        frame.push(LINK)?;
+    }
+    *frame.head_start_mut()? = way.link;
+    (frame.meta.l3, frame.meta.tx, frame.meta.object) = (ETHERNET_LEN, way.to, object);
+    (frame.meta.switched, frame.offload.ip_only) = (false, false);
+    I::counts(env).sent += 1;
+    env.express.count(bytes);
+    Some(Next::Transmit(way.to))
+}
+
 /// What differs between the families.
 trait Ip<const HEADERS: usize> {
     const FAMILY: Family;
@@ -63,7 +115,13 @@ trait Ip<const HEADERS: usize> {
     fn look_up(fib: &Fib, headers: &[u8; HEADERS]) -> Option<u32>;
     /// One hop less to go; `false` when there is none.
     fn lower(headers: &mut [u8; HEADERS]) -> bool;
+    /// The same for a packet without its link header; `None` when it is cut short.
+    fn lower_l3(frame: &mut Frame) -> Option<bool>;
     fn counts<'e>(env: &'e mut Env<'_>) -> &'e mut Routed;
+    /// What becomes of a packet of `total` bytes that no single neighbour gets.
+    fn arrive(_: &mut Env<'_>, _: &mut Frame, _: (Table<'_>, u32), _total: usize) -> Option<Next> {
+        None
+    }
 }
 
 #[inline]
@@ -80,7 +138,9 @@ fn route<I: Ip<HEADERS>, const HEADERS: usize>(
     if bytes > held {
         return None;
     }
-    let route = env.hop(choices, I::FAMILY)?;
+    let Some(route) = env.hop(choices, I::FAMILY) else {
+        return I::arrive(env, frame, (table, choices), total);
+    };
     let (object, to, link) = (route.object, route.way.to, route.way.link);
     let (max, is_guarded) = (route.way.max, route.way.is_guarded);
     if total > max as usize {
@@ -161,9 +221,96 @@ impl Ip<{ LINK + ipv4::HEADER_LEN }> for V4 {
     }
 
     #[inline]
+    fn lower_l3(frame: &mut Frame) -> Option<bool> {
+        frame.l3_start_mut().map(ipv4::lower_ttl)
+    }
+
+    #[inline]
     fn counts<'e>(env: &'e mut Env<'_>) -> &'e mut Routed {
         &mut env.express.frames.routed4
     }
+
+    #[inline]
+    fn arrive(
+        env: &mut Env<'_>,
+        frame: &mut Frame,
+        (table, choices): (Table<'_>, u32),
+        total: usize,
+    ) -> Option<Next> {
+        if table.is_guarded || env.tables.vxlan_ports.is_empty() {
+            return None;
+        }
+        let choices = env.load_balance(choices)?;
+        (choices.only() == Some(Dpo::Local)).then_some(())?;
+        open_vxlan(env, frame, (table.index, choices.counter()), total)
+    }
+}
+
+/// "More fragments" and the offset, in the fragment word.
+const FRAGMENT: u16 = 0x3fff;
+
+/// Ethernet, IPv4, UDP and VXLAN.
+const VXLAN4: usize = LINK + ipv4::HEADER_LEN + udp::HEADER_LEN + vxlan::HEADER_LEN;
+
+/// Takes a frame out of its tunnel.
+fn open_vxlan(
+    env: &mut Env<'_>,
+    frame: &mut Frame,
+    (fib, counter): (u32, Option<u32>),
+    total: usize,
+) -> Option<Next> {
+    let headers = frame.start::<VXLAN4>()?;
+    let ip: &[u8; ipv4::HEADER_LEN] = headers[LINK..].first_chunk()?;
+    let [
+        _,
+        _,
+        _,
+        _,
+        _,
+        _,
+        f0,
+        f1,
+        _,
+        protocol,
+        _,
+        _,
+        s0,
+        s1,
+        s2,
+        s3,
+        d0,
+        d1,
+        d2,
+        d3,
+    ] = *ip;
+    let (_, rest) = headers.split_at(LINK + ipv4::HEADER_LEN);
+    let (datagram, tunnel) = rest.split_first_chunk::<{ udp::HEADER_LEN }>()?;
+    let [_, _, p0, p1, l0, l1, ..] = *datagram;
+    let len = usize::from(u16::from_be_bytes([l0, l1]));
+    let is_fragment = u16::from_be_bytes([f0, f1]) & FRAGMENT != 0;
+    let is_whole = len >= VXLAN4 - LINK - ipv4::HEADER_LEN && ipv4::HEADER_LEN + len <= total;
+    if protocol != proto::UDP || is_fragment || !is_whole {
+        return None;
+    }
+    let key = VxlanKey {
+        local: Ipv4Addr::new(d0, d1, d2, d3).into(),
+        remote: Ipv4Addr::new(s0, s1, s2, s3).into(),
+        vni: vxlan::parse(tunnel).ok()?,
+        fib,
+        port: u16::from_be_bytes([p0, p1]),
+    };
+    let on = env.tunnel(&key)?;
+    if let Some(row) = counter {
+        env.counters.add_route(row, false, 1, total as u64);
+    }
+    env.express.frames.routed4.opened += 1;
+    frame.truncate(LINK + ipv4::HEADER_LEN + len);
+    frame.pull(VXLAN4);
+    (frame.rx, frame.meta.l3, frame.meta.fib, frame.meta.whole) = (on, 0, fib, false);
+    env.counters.add(on, IfCounter::RxPackets, 1);
+    let bytes = frame.len() as u64;
+    env.counters.add(on, IfCounter::RxBytes, bytes);
+    Some(env.turn(frame, NodeId::EthernetInput))
 }
 
 struct V6;
@@ -190,6 +337,11 @@ impl Ip<{ LINK + ipv6::HEADER_LEN }> for V6 {
     #[inline]
     fn lower(headers: &mut [u8; LINK + ipv6::HEADER_LEN]) -> bool {
         headers.last_chunk_mut().is_some_and(ipv6::lower_hop_limit)
+    }
+
+    #[inline]
+    fn lower_l3(frame: &mut Frame) -> Option<bool> {
+        frame.l3_start_mut().map(ipv6::lower_hop_limit)
     }
 
     #[inline]

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 use packet::ipv6;
 
-use super::resolve;
+use super::{express, resolve};
 use crate::dpo::Dpo;
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
@@ -19,7 +19,13 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         return resolve::attached(env, frame, frame.rx, Ipv6Addr::from(dst).into());
     }
     let found = env.fib(frame.meta.fib).and_then(|fib| fib.lookup6(&dst));
-    let Some(choices) = found.and_then(|index| env.load_balance(index)) else {
+    let Some(index) = found else {
+        return Next::Drop(DropReason::NoRoute);
+    };
+    if let Some(next) = express::send6(env, frame, index) {
+        return next;
+    }
+    let Some(choices) = env.load_balance(index) else {
         return Next::Drop(DropReason::NoRoute);
     };
     if let Some(row) = choices.counter() {

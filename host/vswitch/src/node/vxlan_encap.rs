@@ -7,6 +7,7 @@ use packet::ethernet::Ethernet;
 use packet::flow::hash_frame;
 use packet::{FlowKey, ipv4, ipv6, proto, udp, vxlan};
 
+use super::ip4_lookup;
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::offload::Tunnel;
@@ -27,35 +28,25 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     } else {
         hash_frame(frame.head())
     };
-    let inner_l3 = if tunnel.is_l3 {
+    let is_known = tunnel.dst.is_ipv4() && !frame.offload.gso.is_some();
+    // Only the device, or who does its work, asks where the inner packet is.
+    let inner_l3 = if tunnel.is_l3 || is_known {
         0
     } else {
         Ethernet::new_checked(frame.head())
             .and_then(|e| e.payload_behind_tags())
             .map_or(0, |(_, at, _)| at)
     };
-    let datagram_len = clamp_len(frame.len() + INNER);
-    let Some(header) = frame.push(INNER) else {
-        return Next::Drop(DropReason::NoHeadroom);
-    };
-    udp::emit(
-        header,
-        ephemeral_port(hash),
-        tunnel.dst_port,
-        datagram_len,
-        0,
-    );
-    vxlan::emit(
-        header.get_mut(udp::HEADER_LEN..).unwrap_or(&mut []),
-        tunnel.vni,
-    );
     let next = match (tunnel.src, tunnel.dst) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => outer4(frame, src, dst, inner_l3),
-        (IpAddr::V6(src), IpAddr::V6(dst)) => outer6(frame, src, dst, inner_l3, hash),
+        (IpAddr::V4(src), IpAddr::V4(dst)) => outer4(frame, tunnel, (src, dst), (inner_l3, hash)),
+        (IpAddr::V6(src), IpAddr::V6(dst)) => outer6(frame, tunnel, (src, dst), (inner_l3, hash)),
         _ => Next::Drop(DropReason::BadVersion),
     };
     route(frame, tunnel);
-    next
+    if next != Next::To(NodeId::Ip4Lookup) {
+        return next;
+    }
+    env.fuse_if(NodeId::Ip4Lookup, frame, ip4_lookup::start)
 }
 
 fn route(frame: &mut Frame, tunnel: &Vxlan) {
@@ -65,13 +56,30 @@ fn route(frame: &mut Frame, tunnel: &Vxlan) {
     frame.meta.fragment_size = 0;
 }
 
-fn outer4(frame: &mut Frame, src: Ipv4Addr, dst: Ipv4Addr, inner_l3: usize) -> Next {
-    let total_len = clamp_len(frame.len() + ipv4::HEADER_LEN);
+/// Writes the headers of the tunnel: UDP and VXLAN.
+#[inline]
+fn encapsulation(tunnel: &Vxlan, hash: u32, len: u16) -> [u8; INNER] {
+    let [s0, s1] = ephemeral_port(hash).to_be_bytes();
+    let [d0, d1] = tunnel.dst_port.to_be_bytes();
+    let [l0, l1] = len.to_be_bytes();
+    let [a, b, c, d, e, f, g, h] = vxlan::header(tunnel.vni);
+    [s0, s1, d0, d1, l0, l1, 0, 0, a, b, c, d, e, f, g, h]
+}
+
+fn outer4(
+    frame: &mut Frame,
+    tunnel: &Vxlan,
+    (src, dst): (Ipv4Addr, Ipv4Addr),
+    (inner_l3, hash): (usize, u32),
+) -> Next {
+    let datagram_len = clamp_len(frame.len() + INNER);
+    let total_len = clamp_len(frame.len() + INNER + ipv4::HEADER_LEN);
     let pending = frame.offload.gso.is_some();
-    let Some(header) = frame.push(ipv4::HEADER_LEN) else {
+    let header = frame.push(ipv4::HEADER_LEN + INNER);
+    let Some((ip, rest)) = header.and_then(|header| header.split_first_chunk_mut()) else {
         return Next::Drop(DropReason::NoHeadroom);
     };
-    ipv4::Header {
+    *ip = ipv4::Header {
         tos: 0,
         total_len,
         ident: 0,
@@ -81,7 +89,8 @@ fn outer4(frame: &mut Frame, src: Ipv4Addr, dst: Ipv4Addr, inner_l3: usize) -> N
         src,
         dst,
     }
-    .emit(header);
+    .to_bytes();
+    rest.copy_from_slice(&encapsulation(tunnel, hash, datagram_len));
     if pending {
         frame.offload.tunnel = Tunnel::V4 {
             l3: 0,
@@ -91,8 +100,17 @@ fn outer4(frame: &mut Frame, src: Ipv4Addr, dst: Ipv4Addr, inner_l3: usize) -> N
     Next::To(NodeId::Ip4Lookup)
 }
 
-/// The outer UDP checksum is mandatory over IPv6: it is left to the device, which sees the whole frame.
-fn outer6(frame: &mut Frame, src: Ipv6Addr, dst: Ipv6Addr, inner_l3: usize, hash: u32) -> Next {
+fn outer6(
+    frame: &mut Frame,
+    tunnel: &Vxlan,
+    (src, dst): (Ipv6Addr, Ipv6Addr),
+    (inner_l3, hash): (usize, u32),
+) -> Next {
+    let datagram_len = clamp_len(frame.len() + INNER);
+    let Some(header) = frame.push(INNER) else {
+        return Next::Drop(DropReason::NoHeadroom);
+    };
+    header.copy_from_slice(&encapsulation(tunnel, hash, datagram_len));
     let payload_len = clamp_len(frame.len());
     let Some(header) = frame.push(ipv6::HEADER_LEN) else {
         return Next::Drop(DropReason::NoHeadroom);
