@@ -153,6 +153,15 @@ impl Tails<'_> {
         }
     }
 
+    /// Makes the tails of up to `N` frames readable, each with a slot of its own.
+    fn stage_all<const N: usize>(&mut self, batch: &Batch, ids: &[FrameId]) -> [Tail; N] {
+        let mut staged = [Tail::default(); N];
+        for ((spare, place), id) in staged.iter_mut().enumerate().zip(ids) {
+            *place = self.stage(batch.frame(*id).tail, spare);
+        }
+        staged
+    }
+
     /// Copies a tail to `room`, and gives how many bytes there were.
     pub fn copy(&self, tail: Option<Tail>, room: &mut [u8]) -> usize {
         let Some(tail) = tail else { return 0 };

@@ -23,10 +23,7 @@ pub(super) fn send(
 ) -> Sent {
     let mut sent = Sent::default();
     for burst in ids.chunks(BURST_MAX) {
-        let mut staged = [Tail::default(); BURST_MAX];
-        for ((spare, place), id) in staged.iter_mut().enumerate().zip(burst) {
-            *place = tails.stage(batch.frame(*id).tail, spare);
-        }
+        let staged: [_; BURST_MAX] = tails.stage_all(batch, burst);
         let is_plain = |id: &&FrameId| !batch.frame(**id).offload.needs_software(caps);
         let (mut left, mut places) = (burst, &staged[..]);
         // In the order of the list: a flow has frames of both kinds.

@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 
 use vswitch::offload::{Caps, RUN_PIECES_MAX, Run, Segment};
-use vswitch::{Batch, Frame, FrameId, Tail};
+use vswitch::{Batch, Frame, FrameId};
 
 use super::{Scratch, Sent, Tails, finish};
 use crate::device::pool::SLOTS;
@@ -23,10 +23,7 @@ pub(super) fn send(
 ) -> Sent {
     let mut sent = Sent::default();
     for ids in ids.chunks(SLOTS) {
-        let mut staged = [Tail::default(); SLOTS];
-        for ((spare, place), id) in staged.iter_mut().enumerate().zip(ids) {
-            *place = tails.stage(batch.frame(*id).tail, spare);
-        }
+        let staged: [_; SLOTS] = tails.stage_all(batch, ids);
         let mut run: Option<Run<'_>> = None;
         for (id, tail) in ids.iter().zip(staged) {
             let (frame, tail) = (batch.frame(*id), tails.bytes(tail));
