@@ -6,6 +6,7 @@ pub mod acl_types;
 pub mod af_packet;
 pub mod af_xdp;
 pub mod arp;
+pub mod classify;
 pub mod cnat;
 pub mod ethernet_types;
 pub mod fib_types;
@@ -63,6 +64,7 @@ pub static MODULES: &[&Module] = &[
     &acl_types::MODULE,
     &acl::MODULE,
     &abf::MODULE,
+    &classify::MODULE,
     &cnat::MODULE,
     &npol::MODULE,
     &tracedump::MODULE,

@@ -6,6 +6,7 @@
 
 mod acl;
 mod af_xdp;
+mod classify;
 mod cnat;
 mod convert;
 mod devices;
@@ -14,6 +15,7 @@ mod interface;
 mod ip;
 mod ipip;
 mod l2;
+mod macip;
 mod neighbor;
 mod npol;
 pub(crate) mod pcap;
@@ -59,6 +61,8 @@ pub fn router() -> Router<Engine> {
     ipip::register(&mut api);
     urpf::register(&mut api);
     acl::register(&mut api);
+    macip::register(&mut api);
+    classify::register(&mut api);
     npol::register(&mut api);
     cnat::register(&mut api);
     sr::register(&mut api);

@@ -24,6 +24,7 @@ mod abf;
 mod acl;
 mod address;
 mod arp_term;
+mod classify;
 mod cnat;
 pub mod flows;
 mod forwarding;
@@ -31,6 +32,7 @@ mod function;
 mod interface;
 mod ipip;
 mod l2;
+mod macip;
 mod neighbor;
 pub mod npol;
 mod paths;
@@ -45,9 +47,11 @@ mod urpf;
 mod vxlan;
 
 use abf::AbfState;
+use classify::ClassifyState;
 use cnat::CnatState;
 use forwarding::SharedLoadBalance;
 use function::FunctionState;
+use macip::MacipState;
 use neighbor::NeighborState;
 use npol::NpolState;
 use paths::PathLists;
@@ -96,6 +100,8 @@ pub struct Dataplane {
     acl_uses: BTreeMap<u32, [u32; 3]>,
     /// Lists with a rule that reflects.
     acl_reflecting: usize,
+    classify: ClassifyState,
+    macip: MacipState,
     npol: NpolState,
     abf: AbfState,
     cnat: CnatState,
@@ -143,6 +149,8 @@ impl Dataplane {
             acl_pool: Pool::default(),
             acl_uses: BTreeMap::new(),
             acl_reflecting: 0,
+            classify: ClassifyState::default(),
+            macip: MacipState::default(),
             npol: NpolState::default(),
             abf: AbfState::default(),
             cnat: CnatState::default(),

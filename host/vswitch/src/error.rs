@@ -11,6 +11,8 @@ pub enum ApiError {
     InvalidSwIfIndex,
     #[error("no such FIB table")]
     NoSuchFib,
+    #[error("no such classifier table")]
+    NoSuchTable,
     #[error("no such entry")]
     NoSuchEntry,
     #[error("invalid value")]
@@ -96,6 +98,7 @@ impl ApiError {
             Self::Unspecified => -1,
             Self::InvalidSwIfIndex => -2,
             Self::NoSuchFib => -3,
+            Self::NoSuchTable => -65,
             Self::NoSuchEntry => -6,
             Self::InvalidValue => -7,
             Self::InvalidValue2 => -8,

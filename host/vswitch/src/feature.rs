@@ -27,6 +27,7 @@ pub(crate) enum InputFeature {
     Npol,
     Function,
     Abf,
+    Inacl,
     SrProxy,
 }
 
@@ -60,6 +61,7 @@ impl Feature for InputFeature {
         Self::Npol,
         Self::Function,
         Self::Abf,
+        Self::Inacl,
         Self::SrProxy,
     ];
 
@@ -85,6 +87,10 @@ impl Feature for InputFeature {
             Self::Npol => NodeId::NpolInput,
             Self::Function => NodeId::FunctionInput,
             Self::Abf => NodeId::AbfInput,
+            Self::Inacl => match family {
+                Family::V4 => NodeId::Ip4Inacl,
+                Family::V6 => NodeId::Ip6Inacl,
+            },
             Self::SrProxy => NodeId::SrProxyRewrite,
         }
     }

@@ -411,6 +411,8 @@ impl Graph<'_> {
             NodeId::UrpfInput => self.each(node, ids, node::urpf::process_input),
             NodeId::UrpfOutput => self.each(node, ids, node::urpf::process_output),
             NodeId::AclInput => self.each(node, ids, node::acl_input::process),
+            NodeId::L2InputAcl => self.each(node, ids, node::l2_input_acl::process),
+            NodeId::Ip4Inacl | NodeId::Ip6Inacl => self.each(node, ids, node::inacl::process),
             NodeId::CnatInput4 | NodeId::CnatInput6 => {
                 node::cnat_input::warm(self.env.tables, self.batch, ids);
                 self.each(node, ids, node::cnat_input::process);

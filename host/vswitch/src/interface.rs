@@ -6,6 +6,7 @@ use std::sync::Arc;
 use packet::MacAddr;
 
 use crate::acl::AbfEntry;
+use crate::classify::InputTables;
 use crate::feature::{Features, InputFeature, OutputFeature};
 use crate::id::{Family, SwIfIndex};
 use crate::prefix::Prefix;
@@ -151,6 +152,8 @@ pub struct InterfaceInfo {
     pub l2: L2Config,
     pub acl_in: Vec<u32>,
     pub acl_out: Vec<u32>,
+    /// Classifier tables that decide on input.
+    pub classify_in: InputTables,
     pub proxy_arp: bool,
     /// Cloud NAT is enabled.
     pub cnat: bool,
@@ -206,6 +209,7 @@ pub struct Interface {
     pub(crate) output6: Features<OutputFeature>,
     pub(crate) acl_in: Arc<[u32]>,
     pub(crate) acl_out: Arc<[u32]>,
+    pub(crate) classify_in: InputTables,
     pub(crate) abf4: Arc<[AbfEntry]>,
     pub(crate) abf6: Arc<[AbfEntry]>,
     pub(crate) proxy_arp: bool,

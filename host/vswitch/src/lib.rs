@@ -14,6 +14,7 @@
 pub mod acl;
 pub mod batch;
 pub mod bridge;
+pub mod classify;
 pub mod cnat;
 pub mod counters;
 pub mod dataplane;
@@ -29,6 +30,7 @@ pub mod function;
 pub mod graph;
 pub mod id;
 pub mod interface;
+pub mod macip;
 pub mod neighbor;
 pub mod npol;
 pub mod offload;

@@ -7,6 +7,7 @@ use packet::MacAddr;
 
 use crate::acl::{Acl, AclTracking};
 use crate::bridge::{Bridge, MacEntry};
+use crate::classify;
 use crate::cnat::tables::CnatTables;
 use crate::dpo::{Adjacency, LoadBalance};
 use crate::fib::Fib;
@@ -40,6 +41,7 @@ pub struct Tables {
     pub(crate) functions: PVec<Function>,
     pub(crate) acls: PVec<Arc<Acl>>,
     pub(crate) acl_tracking: AclTracking,
+    pub(crate) classify: PVec<Arc<classify::Table>>,
     pub(crate) npol: NpolTables,
     pub(crate) subs: PMap<SubKey, (SwIfIndex, SubSpec)>,
     pub(crate) vxlans: PVec<Vxlan>,
@@ -72,6 +74,7 @@ impl Tables {
             ("bridges", self.bridges.iter().count()),
             ("macs", self.macs.len()),
             ("acls", self.acls.iter().count()),
+            ("classifier tables", self.classify.iter().count()),
             ("functions", self.functions.iter().count()),
             ("vxlans", self.vxlans.iter().count()),
             ("vxlan keys", self.vxlan_of.len()),

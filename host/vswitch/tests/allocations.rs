@@ -15,10 +15,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use packet::{MacAddr, ethernet, ipv4, ipv6, proto, srh, udp};
 use vswitch::acl::{AclAction, AclRule, PortRange};
+use vswitch::classify::{self, InputTables, SessionSpec, TableSpec};
 use vswitch::cnat::{Balance, Endpoint, Path, TranslationSpec};
 use vswitch::function::{HookFault, Job, PacketHook, Ruling, Side};
 use vswitch::interface::DeviceSpec;
 use vswitch::interface::UrpfSpec;
+use vswitch::macip::MacipRule;
 use vswitch::neighbor::NeighborFlags;
 use vswitch::npol::{
     Criterion, Entry, InterfacePolicies, IpSetKind, Member, Policy, PolicyDefault, RuleAction,
@@ -374,6 +376,52 @@ fn called(dp: &mut Dataplane) -> SwIfIndex {
     called
 }
 
+/// An interface with a chain of classifier tables, and a port of a cross-connect with a list on source addresses.
+fn classified(dp: &mut Dataplane) -> (SwIfIndex, SwIfIndex, SwIfIndex) {
+    let [classified, port, other] = ["classified", "port", "other"].map(|name| device(dp, name));
+    dp.add_del_address(classified, true, "10.0.12.1/24".parse().unwrap())
+        .unwrap();
+    // The last byte of the source port of IPv4 packets decides.
+    let mut mask = vec![0; 16];
+    mask[3] = 0xff;
+    let spec = TableSpec {
+        buckets: 2,
+        skip: 2,
+        next_table: classify::NONE,
+        miss_next: classify::NONE,
+        from_current: None,
+        mask,
+    };
+    let last = dp.classify_add_table(None, spec.clone()).unwrap();
+    let next_table = last;
+    let first = dp
+        .classify_add_table(None, TableSpec { next_table, ..spec })
+        .unwrap();
+    for (table, port) in [(first, 3), (last, 5)] {
+        let mut matched = vec![0; 48];
+        matched[35] = port;
+        let session = SessionSpec {
+            hit_next: 0,
+            opaque: 0,
+            action: classify::Action::None,
+            matched,
+        };
+        dp.classify_add_session(table, &session).unwrap();
+    }
+    dp.input_acl_set_interface(classified, InputTables::all(first), true)
+        .unwrap();
+    dp.set_l2_xconnect(port, other, true).unwrap();
+    let rule = MacipRule {
+        action: AclAction::Permit,
+        mac: MacAddr([4; 6]),
+        mac_mask: MacAddr([0xff; 6]),
+        src: "10.0.0.0/24".parse().unwrap(),
+    };
+    let list = dp.macip_acl_add_replace(None, "", vec![rule]).unwrap();
+    dp.macip_acl_interface_add(port, list).unwrap();
+    (classified, port, other)
+}
+
 /// Alone in this binary: another test's allocations would be counted too.
 #[test]
 #[expect(clippy::too_many_lines, reason = "one story, told in order")]
@@ -408,6 +456,7 @@ fn a_warm_worker_allocates_nothing() {
     let narrow = narrow(&mut dp, peer);
     let served = served(&mut dp, right);
     let called = called(&mut dp);
+    let (classified, port, other) = classified(&mut dp);
     let [
         left_mac,
         guarded_mac,
@@ -415,8 +464,17 @@ fn a_warm_worker_allocates_nothing() {
         trunk_mac,
         served_mac,
         called_mac,
-    ] = [left, guarded, listed, narrow.trunk, served, called]
-        .map(|on| dp.interface(on).unwrap().mac);
+        classified_mac,
+    ] = [
+        left,
+        guarded,
+        listed,
+        narrow.trunk,
+        served,
+        called,
+        classified,
+    ]
+    .map(|on| dp.interface(on).unwrap().mac);
     let by_segments = segment_routing(&mut dp, left, right);
     let cases = [
         (wire_a, wire_b, frame(MacAddr([2; 6]), [10, 0, 1, 2])),
@@ -444,6 +502,8 @@ fn a_warm_worker_allocates_nothing() {
         (served, right, frame(served_mac, [10, 96, 0, 1])),
         (served, right, frame(served_mac, [10, 0, 1, 2])),
         (called, right, frame(called_mac, [10, 0, 1, 2])),
+        (classified, right, frame(classified_mac, [10, 0, 1, 2])),
+        (port, other, frame(MacAddr([2; 6]), [10, 0, 1, 2])),
     ];
     let tables = dp.publish();
     let (mut worker, mut batch) = (dp.new_worker(), Batch::new());

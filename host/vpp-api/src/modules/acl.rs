@@ -1,6 +1,6 @@
 //! Access lists on interfaces.
 
-use super::acl_types::AclRule;
+use super::acl_types::{AclRule, MacipAclRule};
 use super::interface_types::InterfaceIndex;
 use crate::dsl::api;
 use crate::retval::Retval;
@@ -98,5 +98,70 @@ api! {
     /// Turns per-rule counters on or off.
     request AclStatsIntfCountersEnable("acl_stats_intf_counters_enable" 0xb3e225d2 => ack) {
         enable: bool,
+    }
+
+    /// Creates an access list on source MAC and IP address.
+    request MacipAclAdd("macip_acl_add" 0xce6fbad0 => MacipAclAddReply) {
+        tag: FixedString<64>,
+        count: u32 = len(r),
+        r: [MacipAclRule; count],
+    }
+
+    /// Answers [`MacipAclAdd`].
+    reply MacipAclAddReply("macip_acl_add_reply" 0xac407b0c) { acl_index: u32, retval: Retval }
+
+    /// Creates such a list (index `!0`) or replaces the rules of one.
+    request MacipAclAddReplace("macip_acl_add_replace" 0x2a461dd4 => MacipAclAddReplaceReply) {
+        acl_index: u32 = u32::MAX,
+        tag: FixedString<64>,
+        count: u32 = len(r),
+        r: [MacipAclRule; count],
+    }
+
+    /// Answers [`MacipAclAddReplace`].
+    reply MacipAclAddReplaceReply(
+        "macip_acl_add_replace_reply" 0xac407b0c
+    ) { acl_index: u32, retval: Retval }
+
+    /// Deletes such a list and takes it off its interfaces.
+    request MacipAclDel("macip_acl_del" 0xef34fea4 => ack) { acl_index: u32 }
+
+    /// Applies such a list to an interface, or takes off whichever it has.
+    request MacipAclInterfaceAddDel("macip_acl_interface_add_del" 0x4b8690b1 => ack) {
+        is_add: bool = true,
+        sw_if_index: InterfaceIndex,
+        acl_index: u32,
+    }
+
+    /// Lists such lists with their rules.
+    dump MacipAclDump("macip_acl_dump" 0xef34fea4 => MacipAclDetails) { acl_index: u32 = u32::MAX }
+
+    /// One entry of [`MacipAclDump`].
+    details MacipAclDetails("macip_acl_details" 0x27135b59) {
+        acl_index: u32,
+        tag: FixedString<64>,
+        count: u32 = len(r),
+        r: [MacipAclRule; count],
+    }
+
+    /// Asks for the list of each interface.
+    request MacipAclInterfaceGet("macip_acl_interface_get" 0x51077d14 => MacipAclInterfaceGetReply) {}
+
+    /// Answers [`MacipAclInterfaceGet`]: by interface index, `!0` for those without.
+    answer MacipAclInterfaceGetReply("macip_acl_interface_get_reply" 0xaccf9b05) {
+        count: u32 = len(acls),
+        acls: [u32; count],
+    }
+
+    /// Lists the interfaces that have such a list.
+    dump MacipAclInterfaceListDump(
+        "macip_acl_interface_list_dump" 0xf9e6675e => MacipAclInterfaceListDetails
+    ) { sw_if_index: InterfaceIndex }
+
+    /// One entry of [`MacipAclInterfaceListDump`].
+    details MacipAclInterfaceListDetails("macip_acl_interface_list_details" 0xa0c5d56d) {
+        sw_if_index: InterfaceIndex,
+        count: u8 = len(acls),
+        acls: [u32; count],
     }
 }

@@ -1,6 +1,7 @@
 //! The `show` commands, one file per subject.
 
 mod acl;
+mod classify;
 mod cnat;
 mod device;
 mod function;
@@ -19,7 +20,8 @@ use crate::engine::Engine;
 
 const SHOW: &str = "show version | threads | clock | interface [address | rx-placement | <name>] | hardware-interfaces | \
      mode | function | tap | memif | ip table | ip fib | ip6 fib | ip neighbors | bridge-domain | l2fib | vxlan tunnel | \
-     acl-plugin acl | acl-plugin interface | acl-plugin sessions | abf policy | abf attach | \
+     acl-plugin acl | acl-plugin interface | acl-plugin sessions | acl-plugin macip acl | acl-plugin macip interface | \
+     classify tables [verbose] | inacl type ip4 | ip6 | l2 | abf policy | abf attach | \
      npol interfaces | policies | rules | ipsets | flows | cnat translation | session | snat-policy | \
      sr localsids | policies | steering-policies | encaps source addr | errors | node counters | runtime | trace | buffers | \
      api plugin";
@@ -55,6 +57,10 @@ pub(super) fn run(engine: &Engine, what: &[&str]) -> String {
         ["l2fib", what @ ..] => l2::l2fib(engine, what, to),
         ["vxlan", ..] => l2::vxlan(engine, to),
         ["acl-plugin", "sessions"] => policy::acl_sessions(engine, to),
+        ["acl-plugin", "macip", "interface"] => classify::macip_interfaces(engine, to),
+        ["acl-plugin", "macip", ..] => classify::macip_lists(engine, to),
+        ["classify", "tables" | "table", how @ ..] => classify::tables(engine, how, to),
+        ["inacl", "type", kind] => classify::input(engine, kind, to),
         ["acl-plugin", "interface", ..] => acl::interfaces(engine, to),
         ["acl-plugin", ..] => acl::lists(engine, to),
         ["abf", "policy", ..] => acl::policies(engine, to),

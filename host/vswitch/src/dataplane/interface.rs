@@ -6,6 +6,7 @@ use std::sync::Arc;
 use packet::MacAddr;
 
 use super::{Dataplane, Result};
+use crate::classify::InputTables;
 use crate::error::ApiError;
 use crate::event::Notice;
 use crate::feature::{Features, InputFeature, OutputFeature};
@@ -270,6 +271,7 @@ impl Dataplane {
         self.leave_l2(index)?;
         self.remove_xconnects_to(index);
         self.acl_interface_set_acl_list(index, &[], &[])?;
+        self.macip_forget_interface(index);
         self.npol_release(index);
         self.detach_abf_of(index);
         self.remove_neighbors_on(index);
@@ -339,11 +341,13 @@ impl Dataplane {
         let [whole4, whole6] = info.reassembly;
         let sr_proxy4 = self.sr_proxy_on(index, Family::V4);
         let sr_proxy6 = self.sr_proxy_on(index, Family::V6);
-        let input = |abf: &[_], whole, checked, sr_proxy: Option<u32>| {
+        let input = |family, abf: &[_], whole, checked, sr_proxy: Option<u32>| {
+            let inacl = info.classify_in.of(family);
             self.input_features(info)
                 .with(InputFeature::Reassembly, whole)
                 .with(InputFeature::Urpf, checked)
                 .with(InputFeature::Abf, !abf.is_empty())
+                .with(InputFeature::Inacl, inacl.is_some())
                 .with(InputFeature::SrProxy, sr_proxy.is_some())
         };
         let output = |checked| {
@@ -365,13 +369,14 @@ impl Dataplane {
             ip6_enabled: info.ip6_enabled || has(Family::V6),
             addresses,
             link_local: info.link_local,
-            input4: input(&abf4, whole4, checks4[0], sr_proxy4),
-            input6: input(&abf6, whole6, checks6[0], sr_proxy6),
+            input4: input(Family::V4, &abf4, whole4, checks4[0], sr_proxy4),
+            input6: input(Family::V6, &abf6, whole6, checks6[0], sr_proxy6),
             output4: output(checks4[1]),
             output6: output(checks6[1]),
             urpf,
             acl_in: info.acl_in.as_slice().into(),
             acl_out: info.acl_out.as_slice().into(),
+            classify_in: info.classify_in,
             abf4,
             abf6,
             function_in: info.function_in,
@@ -443,6 +448,7 @@ pub(super) fn blank(name: String, dev_type: &'static str, kind: InterfaceKind) -
         l2: L2Config::L3,
         acl_in: Vec::new(),
         acl_out: Vec::new(),
+        classify_in: InputTables::default(),
         proxy_arp: false,
         cnat: false,
         reassembly: [false; 2],

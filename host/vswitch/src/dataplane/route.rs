@@ -371,6 +371,7 @@ impl Dataplane {
         by_route
             || self.abf.paths().any(names)
             || self.sr.names_table(family, table_id)
+            || self.classify.names_table(family, table_id)
             || self
                 .vxlans
                 .values()

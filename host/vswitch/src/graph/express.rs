@@ -338,6 +338,7 @@ impl<'a> Way<'a> {
     fn across(tables: &Tables, interface: &Interface, to: SwIfIndex) -> Option<Self> {
         let out = tables.interface(to)?;
         let is_plain = interface.acl_in.is_empty()
+            && interface.classify_in.l2.is_none()
             && interface.tag_rewrite.is_none()
             && out.tag_rewrite.is_none()
             && is_plain_output(out);

@@ -1,6 +1,6 @@
 //! Applies the input access lists of an interface: first match wins, no match denies.
 
-use super::{acl, l2_switch};
+use super::{acl, l2_input};
 use crate::feature::InputFeature;
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next};
@@ -28,7 +28,7 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
         Some(Ok(())) => {}
     }
     if switched {
-        return l2_switch::switch(env, interface, frame);
+        return l2_input::listed(env, interface, frame);
     }
     let family = Family::of_packet(frame.l3());
     Next::To(interface.input(family).after(InputFeature::Acl, family))

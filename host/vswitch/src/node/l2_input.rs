@@ -24,7 +24,7 @@ pub(super) fn start(env: &Env<'_>, interface: &Interface, frame: &mut Frame) -> 
     }
     // What the router sends into the bridge was filtered when the router received it.
     if interface.acl_in.is_empty() || matches!(interface.l2, L2Config::Bridge { bvi: true, .. }) {
-        return l2_switch::switch(env, interface, frame);
+        return listed(env, interface, frame);
     }
     let Ok((_, l3, _)) = Ethernet::new_checked(frame.head()).and_then(|e| e.payload_behind_tags())
     else {
@@ -32,4 +32,16 @@ pub(super) fn start(env: &Env<'_>, interface: &Interface, frame: &mut Frame) -> 
     };
     frame.meta.l3 = u16::try_from(l3).unwrap_or(0);
     Next::To(NodeId::AclInput)
+}
+
+/// The way of a frame that the access lists let pass: classifier tables, then bridge or cross-connect.
+#[inline]
+pub(super) fn listed(env: &Env<'_>, interface: &Interface, frame: &mut Frame) -> Next {
+    if interface.classify_in.l2.is_some()
+        && !matches!(interface.l2, L2Config::Bridge { bvi: true, .. })
+    {
+        Next::To(NodeId::L2InputAcl)
+    } else {
+        l2_switch::switch(env, interface, frame)
+    }
 }

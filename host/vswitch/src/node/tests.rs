@@ -5,6 +5,7 @@ use crate::lab::*;
 mod arp_term;
 mod bridge;
 mod chaos;
+mod classify;
 mod cnat;
 mod counted;
 mod express;

@@ -7,6 +7,7 @@
 
 mod acl;
 mod bridging;
+mod classify;
 mod cnat;
 mod differential;
 mod features;

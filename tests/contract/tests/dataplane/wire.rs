@@ -131,6 +131,20 @@ impl Wires {
         self.gather()
     }
 
+    /// The same with one frame from another address than the host's.
+    pub(crate) fn exchange_from(
+        &mut self,
+        side: usize,
+        from: MacAddr,
+        packet: &[u8],
+    ) -> Vec<String> {
+        let mut bytes = frame(gateway_mac(side), side, ethernet::IPV4, packet);
+        bytes[6..12].copy_from_slice(&from.0);
+        self.ends[side].send(&bytes);
+        self.ends[side].send(&marker(side));
+        self.gather()
+    }
+
     /// The same where the marker has to come from the other side, for the port of this one does not route.
     pub(crate) fn send_for(&mut self, side: usize, packet: &[u8], other: usize) -> Vec<String> {
         self.ends[side].send(&frame(gateway_mac(side), side, ethernet::IPV4, packet));
