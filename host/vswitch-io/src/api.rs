@@ -18,6 +18,7 @@ mod l2;
 mod macip;
 mod neighbor;
 mod npol;
+mod path_mtu;
 pub(crate) mod pcap;
 mod reassembly;
 mod sr;
@@ -55,6 +56,7 @@ pub fn router() -> Router<Engine> {
     l2::register(&mut api);
     ip::register(&mut api);
     neighbor::register(&mut api);
+    path_mtu::register(&mut api);
     reassembly::register(&mut api);
     subif::register(&mut api);
     vxlan::register(&mut api);

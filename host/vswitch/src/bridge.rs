@@ -10,6 +10,9 @@ use crate::id::SwIfIndex;
 /// Learned addresses of all bridge domains together.
 pub const MACS_MAX: usize = 1 << 18;
 
+/// Learned addresses of one bridge domain, unless it is told otherwise: VPP's default.
+pub const LEARN_LIMIT_DEFAULT: u32 = 1 << 24;
+
 /// Parameters of a new bridge domain; the default is VPP's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BridgeSpec {
@@ -21,6 +24,8 @@ pub struct BridgeSpec {
     pub arp_ufwd: bool,
     /// Minutes; 0 = no ageing.
     pub mac_age: u8,
+    /// Learned addresses at once; frames from others are still forwarded. [`None`] = as new domains have it.
+    pub learn_limit: Option<u32>,
     pub tag: String,
 }
 
@@ -34,6 +39,7 @@ impl Default for BridgeSpec {
             arp_term: false,
             arp_ufwd: false,
             mac_age: 0,
+            learn_limit: None,
             tag: String::new(),
         }
     }

@@ -32,10 +32,12 @@ mod function;
 mod interface;
 mod ipip;
 mod l2;
+mod learn;
 mod macip;
 mod neighbor;
 pub mod npol;
 mod paths;
+mod path_mtu;
 mod pool;
 mod proxy;
 mod reassembly;
@@ -51,10 +53,12 @@ use classify::ClassifyState;
 use cnat::CnatState;
 use forwarding::SharedLoadBalance;
 use function::FunctionState;
+use learn::LearnState;
 use macip::MacipState;
 use neighbor::NeighborState;
 use npol::NpolState;
 use paths::PathLists;
+use path_mtu::PathMtuState;
 use pool::Pool;
 use route::{RouteEntry, RouteUse};
 use sr::SrState;
@@ -79,6 +83,8 @@ pub struct Dataplane {
     bridges: BTreeMap<u32, u32>,
     bridge_pool: Pool,
     macs: BTreeMap<(u32, MacAddr), SwIfIndex>,
+    learning: LearnState,
+    path_mtus: PathMtuState,
     bridge_neighbors: BTreeMap<(u32, std::net::IpAddr), MacAddr>,
     /// Parent and sub-interface.
     subs: BTreeSet<(SwIfIndex, SwIfIndex)>,
@@ -133,6 +139,8 @@ impl Dataplane {
             bridges: BTreeMap::new(),
             bridge_pool: Pool::default(),
             macs: BTreeMap::new(),
+            learning: LearnState::default(),
+            path_mtus: PathMtuState::default(),
             bridge_neighbors: BTreeMap::new(),
             subs: BTreeSet::new(),
             vxlans: BTreeMap::new(),

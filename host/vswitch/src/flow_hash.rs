@@ -52,8 +52,32 @@ pub(crate) fn flow_hash(flow: FlowKey, fields: u32) -> u32 {
     key.hash()
 }
 
+/// The hash of a flow at one router: routers in a row that hash alike would leave paths unused.
+pub(crate) const fn routed_by(hash: u32, router_id: u32) -> u32 {
+    if router_id == 0 {
+        return hash;
+    }
+    let mixed = (hash ^ router_id).wrapping_mul(0x85eb_ca6b);
+    (mixed ^ (mixed >> 15)).wrapping_mul(0x9e37_79b1) ^ (mixed >> 13)
+}
+
 /// Names of the fields, a space behind each.
 pub fn flow_hash_names(fields: u32) -> String {
     let named = (0..).zip(NAMES).filter(|(bit, _)| fields & (1 << bit) != 0);
     named.flat_map(|(_, name)| [name, " "]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routers_with_other_numbers_choose_otherwise() {
+        let choices = |id| (0..256).map(move |hash| routed_by(hash * 977, id) % 2);
+        assert!(choices(0).eq((0..256).map(|hash| hash * 977 % 2)));
+        let same = choices(1).zip(choices(2)).filter(|(a, b)| a == b).count();
+        assert!((64..192).contains(&same), "{same}");
+        let ones = choices(1).filter(|choice| *choice == 1).count();
+        assert!((64..192).contains(&ones), "{ones}");
+    }
 }

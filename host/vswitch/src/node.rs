@@ -61,6 +61,7 @@ mod function;
 mod icmp_request;
 mod l2_switch;
 mod npol;
+mod path_mtu;
 mod resolve;
 mod rewrite;
 mod sr_exit;

@@ -30,6 +30,10 @@ pub struct Tables {
     pub(crate) fibs: PVec<Fib>,
     /// Fields of the flow hash, of FIBs that do not have VPP's default.
     pub(crate) flow_hashes: PMap<u32, u32>,
+    /// Biggest packets to addresses of a FIB, where a path takes less than its interface.
+    pub(crate) path_mtus: PMap<(u32, IpAddr), u16>,
+    /// Mixed into every flow hash.
+    pub(crate) router_id: u32,
     pub(crate) load_balances: PVec<Arc<LoadBalance>>,
     pub(crate) adjacencies: PVec<Adjacency>,
     pub(crate) counts_adjacencies: bool,
@@ -74,6 +78,7 @@ impl Tables {
             ("bridges", self.bridges.iter().count()),
             ("macs", self.macs.len()),
             ("acls", self.acls.iter().count()),
+            ("path MTUs", self.path_mtus.len()),
             ("classifier tables", self.classify.iter().count()),
             ("functions", self.functions.iter().count()),
             ("vxlans", self.vxlans.iter().count()),

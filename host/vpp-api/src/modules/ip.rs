@@ -1,5 +1,7 @@
 //! Routing tables, routes and addresses.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use super::fib_types::FibPath;
 use super::interface_types::InterfaceIndex;
 use super::ip_types::{AddressFamily, AddressWithPrefix, Prefix};
@@ -208,6 +210,22 @@ api! {
         enable: bool,
     }
 
+    /// Sets the link-local address of an interface, and turns IPv6 on.
+    request SwInterfaceIp6SetLinkLocalAddress(
+        "sw_interface_ip6_set_link_local_address" 0x1c10f15f => ack
+    ) { sw_if_index: InterfaceIndex, ip: Ipv6Addr }
+
+    /// Asks for the link-local address of an interface.
+    request SwInterfaceIp6GetLinkLocalAddress(
+        "sw_interface_ip6_get_link_local_address" 0xf9e6675e
+        => SwInterfaceIp6GetLinkLocalAddressReply
+    ) { sw_if_index: InterfaceIndex }
+
+    /// Answers [`SwInterfaceIp6GetLinkLocalAddress`].
+    reply SwInterfaceIp6GetLinkLocalAddressReply(
+        "sw_interface_ip6_get_link_local_address_reply" 0xd16b7130
+    ) { retval: Retval, ip: Ipv6Addr }
+
     /// Turns IPv4 on or off on an interface.
     request SwInterfaceIp4EnableDisable("sw_interface_ip4_enable_disable" 0xae6cfcfb => ack) {
         sw_if_index: InterfaceIndex,
@@ -275,6 +293,40 @@ api! {
         enable_ip4: bool,
         enable_ip6: bool,
         r#type: IpReassType,
+    }
+
+    /// How big packets to an address may be.
+    struct IpPathMtu("ip_path_mtu") {
+        client_index: u32,
+        context: u32,
+        table_id: u32,
+        nh: IpAddr,
+        path_mtu: u16,
+    }
+
+    /// Sets how big packets to an address may be; 0 = as its interface says.
+    request IpPathMtuUpdate("ip_path_mtu_update" 0x10bbe5cb => ack) { pmtu: IpPathMtu }
+
+    /// Lists path MTUs.
+    cursor IpPathMtuGet(
+        "ip_path_mtu_get" 0xf75ba505 => IpPathMtuDetails, IpPathMtuGetReply
+    ) { cursor: u32 }
+
+    /// One entry of [`IpPathMtuGet`].
+    details IpPathMtuDetails("ip_path_mtu_details" 0xac9539a7) { pmtu: IpPathMtu }
+
+    /// Answers [`IpPathMtuGet`].
+    reply IpPathMtuGetReply("ip_path_mtu_get_reply" 0x53b48f5d) { retval: Retval, cursor: u32 }
+
+    /// Marks all path MTUs as stale.
+    request IpPathMtuReplaceBegin("ip_path_mtu_replace_begin" 0x51077d14 => ack) {}
+
+    /// Removes the path MTUs still stale.
+    request IpPathMtuReplaceEnd("ip_path_mtu_replace_end" 0x51077d14 => ack) {}
+
+    /// Sets what makes this router's choice between equal paths different from others'.
+    request SetIpFlowHashRouterId("set_ip_flow_hash_router_id" 0x03e4f48e => ack) {
+        router_id: u32,
     }
 
     /// Turns reassembly of packets to own addresses on or off.

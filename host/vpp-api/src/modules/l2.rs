@@ -117,6 +117,9 @@ api! {
         learn_limit: u32,
     }
 
+    /// Sets how often learned addresses are scanned, in units of 10 ms, and removes them all.
+    request L2fibSetScanDelay("l2fib_set_scan_delay" 0xa3b968a4 => ack) { scan_delay: u16 = 10 }
+
     /// Sets how many MAC addresses may be learned.
     request BridgeDomainSetLearnLimit("bridge_domain_set_learn_limit" 0x89c52b5f => ack) {
         bd_id: u32,

@@ -6,8 +6,9 @@ use vpp_api::ip::{
     IpRouteLookupV2, IpRouteLookupV2Reply, IpRouteV2, IpRouteV2Details, IpRouteV2Dump, IpTable,
     IpTableAddDel, IpTableAddDelV2, IpTableAllocate, IpTableAllocateReply, IpTableDetails,
     IpTableDump, IpTableFlush, IpTableReplaceBegin, IpTableReplaceEnd, IpUnnumberedDetails,
-    IpUnnumberedDump, SetIpFlowHash, SetIpFlowHashV2, SetIpFlowHashV3, SwInterfaceIp4EnableDisable,
-    SwInterfaceIp6EnableDisable,
+    IpUnnumberedDump, SetIpFlowHash, SetIpFlowHashRouterId, SetIpFlowHashV2, SetIpFlowHashV3,
+    SwInterfaceIp4EnableDisable, SwInterfaceIp6EnableDisable, SwInterfaceIp6GetLinkLocalAddress,
+    SwInterfaceIp6GetLinkLocalAddressReply, SwInterfaceIp6SetLinkLocalAddress,
 };
 use vpp_api::ip_types::AddressWithPrefix;
 use vpp_api::{ApiError, FixedString};
@@ -29,6 +30,20 @@ pub(super) fn register(api: &mut Api) {
             .dataplane
             .ip4_enable_disable(sw(request.sw_if_index), request.enable)
             .coded()
+    })
+    .on::<SwInterfaceIp6SetLinkLocalAddress, _>(|engine, request| {
+        engine
+            .dataplane
+            .ip6_set_link_local_address(sw(request.sw_if_index), request.ip)
+            .coded()
+    })
+    .on::<SwInterfaceIp6GetLinkLocalAddress, _>(|engine, request| {
+        let of = sw(request.sw_if_index);
+        let found = engine.dataplane.ip6_link_local_address(of).coded()?;
+        Ok(SwInterfaceIp6GetLinkLocalAddressReply {
+            ip: found.ok_or(ApiError::Ip6NotEnabled)?,
+            ..Default::default()
+        })
     })
     .on::<SwInterfaceIp6EnableDisable, _>(|engine, request| {
         engine
@@ -135,6 +150,12 @@ fn register_flow_hashes(api: &mut Api) {
             .dataplane
             .set_ip_flow_hash(of, request.vrf_id, named.sum())
             .coded()
+    })
+    .on::<SetIpFlowHashRouterId, _>(|engine, request| {
+        engine
+            .dataplane
+            .set_ip_flow_hash_router_id(request.router_id);
+        Ok(())
     })
     .on::<SetIpFlowHashV2, _>(|engine, request| {
         let (of, fields) = (family_of(request.af)?, request.flow_hash_config.0);

@@ -3,9 +3,10 @@
 use vpp_api::l2::{
     BdFlags, BdIpMac, BdIpMacAddDel, BdIpMacDetails, BdIpMacDump, BdIpMacFlush,
     BridgeDomainAddDelV2, BridgeDomainAddDelV2Reply, BridgeDomainDetails, BridgeDomainDump,
-    BridgeDomainSetMacAge, BridgeDomainSwIf, BridgeFlags, BridgeFlagsReply, BviCreate,
-    BviCreateReply, BviDelete, L2FibClearTable, L2FibTableDetails, L2FibTableDump, L2PortType,
-    L2XconnectDetails, L2XconnectDump, L2fibAddDel, L2fibFlushAll, L2fibFlushBd, L2fibFlushInt,
+    BridgeDomainSetDefaultLearnLimit, BridgeDomainSetLearnLimit, BridgeDomainSetMacAge,
+    BridgeDomainSwIf, BridgeFlags, BridgeFlagsReply, BviCreate, BviCreateReply, BviDelete,
+    L2FibClearTable, L2FibTableDetails, L2FibTableDump, L2PortType, L2XconnectDetails,
+    L2XconnectDump, L2fibAddDel, L2fibFlushAll, L2fibFlushBd, L2fibFlushInt, L2fibSetScanDelay,
     SwInterfaceSetL2Bridge, SwInterfaceSetL2Xconnect,
 };
 use vpp_api::{ApiError, FixedString};
@@ -78,6 +79,7 @@ fn register_bridges(api: &mut Api) {
             arp_term: request.arp_term,
             arp_ufwd: request.arp_ufwd,
             mac_age: request.mac_age,
+            learn_limit: None,
             tag: request.bd_tag.as_str().to_owned(),
         };
         let id = (request.bd_id != u32::MAX).then_some(request.bd_id);
@@ -107,6 +109,18 @@ fn register_bridges(api: &mut Api) {
             .dataplane
             .bridge_domain_set_mac_age(request.bd_id, request.mac_age)
             .coded()
+    })
+    .on::<BridgeDomainSetLearnLimit, _>(|engine, request| {
+        engine
+            .dataplane
+            .bridge_domain_set_learn_limit(request.bd_id, request.learn_limit)
+            .coded()
+    })
+    .on::<BridgeDomainSetDefaultLearnLimit, _>(|engine, request| {
+        engine
+            .dataplane
+            .bridge_domain_set_default_learn_limit(request.learn_limit);
+        Ok(())
     })
     .on_dump::<BridgeDomainDump>(|engine, request| {
         let only = filter(request.sw_if_index);
@@ -170,6 +184,14 @@ fn register_fib(api: &mut Api) {
             .coded()
     })
     .on::<L2fibFlushAll, _>(|engine, _| {
+        engine.dataplane.l2fib_flush_all();
+        Ok(())
+    })
+    .on::<L2fibSetScanDelay, _>(|engine, request| {
+        if request.scan_delay == 0 {
+            return Err(ApiError::InvalidValue);
+        }
+        // Nothing scans here: addresses are learned and aged at once. What a client sees of it is the flush.
         engine.dataplane.l2fib_flush_all();
         Ok(())
     })

@@ -18,7 +18,7 @@ use vswitch::{Family, SwIfIndex};
 
 use crate::engine::Engine;
 
-const SHOW: &str = "show version | threads | clock | interface [address | rx-placement | <name>] | hardware-interfaces | \
+const SHOW: &str = "show version | threads | clock | ip pmtu | interface [address | rx-placement | <name>] | hardware-interfaces | \
      mode | function | tap | memif | ip table | ip fib | ip6 fib | ip neighbors | bridge-domain | l2fib | vxlan tunnel | \
      acl-plugin acl | acl-plugin interface | acl-plugin sessions | acl-plugin macip acl | acl-plugin macip interface | \
      classify tables [verbose] | inacl type ip4 | ip6 | l2 | abf policy | abf attach | \
@@ -47,6 +47,7 @@ pub(super) fn run(engine: &Engine, what: &[&str]) -> String {
         ["errors" | "error" | "err"] | ["node", "counters"] => node::errors(engine, to),
         ["runtime" | "run", ..] => node::runtime(engine, to),
         ["trace", ..] => node::trace(engine, to),
+        ["ip", "pmtu" | "path-mtu", ..] => ip::path_mtus(engine, to),
         ["ip", "fib", what @ ..] => ip::fib(engine, Family::V4, what, to),
         ["ip6", "fib", what @ ..] => ip::fib(engine, Family::V6, what, to),
         ["ip" | "ip4", "neighbors" | "neighbor"] => {

@@ -1,7 +1,7 @@
 //! Interface addresses, unnumbered interfaces, and the tables that interfaces are in.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::route::{Choice, Source};
 use super::{Dataplane, Result};
@@ -141,6 +141,30 @@ impl Dataplane {
         self.info_mut(index)?.ip4_enabled = enable;
         self.refresh(index);
         Ok(())
+    }
+
+    /// Sets the link-local address of an interface, and turns IPv6 on.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidSwIfIndex`]; [`ApiError::InvalidValue`] for another kind of address.
+    pub fn ip6_set_link_local_address(&mut self, index: SwIfIndex, ip: Ipv6Addr) -> Result<()> {
+        let info = self.info_mut(index)?;
+        if !ip.is_unicast_link_local() {
+            return Err(ApiError::InvalidValue);
+        }
+        (info.link_local, info.ip6_enabled) = (ip, true);
+        self.refresh(index);
+        Ok(())
+    }
+
+    /// The link-local address of an interface, if it speaks IPv6.
+    ///
+    /// # Errors
+    /// [`ApiError::InvalidSwIfIndex`].
+    pub fn ip6_link_local_address(&self, index: SwIfIndex) -> Result<Option<Ipv6Addr>> {
+        let seen = self.tables.interface(index);
+        let seen = seen.ok_or(ApiError::InvalidSwIfIndex)?;
+        Ok(seen.ip6_enabled.then_some(seen.link_local))
     }
 
     fn add_address(&mut self, index: SwIfIndex, prefix: Prefix) -> Result<()> {

@@ -173,8 +173,11 @@ impl Dataplane {
 
     fn put_mac(&mut self, index: SwIfIndex, mac: MacAddr) -> Result<()> {
         let info = self.info_mut(index)?;
+        // One that was set by hand stays.
+        if info.link_local == info.mac.to_link_local() {
+            info.link_local = mac.to_link_local();
+        }
         info.mac = mac;
-        info.link_local = mac.to_link_local();
         self.refresh(index);
         self.rewrite_adjacencies_on(index);
         self.refresh_bvi_mac(index);

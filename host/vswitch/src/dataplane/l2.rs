@@ -358,7 +358,10 @@ impl Dataplane {
         if !is_port || known.is_some_and(|e| e.flags.static_mac || e.sw_if_index == on) {
             return;
         }
-        if known.is_some() || self.macs.len() < MACS_MAX {
+        if self.macs.len() >= MACS_MAX && known.is_none() {
+            return;
+        }
+        if self.may_learn(bridge, known.is_some()) {
             self.add_mac((bridge, mac), on, L2FibFlags::default(), now);
         }
     }
@@ -426,7 +429,8 @@ impl Dataplane {
         );
     }
 
-    fn make_bridge(&mut self, bd_id: u32, spec: BridgeSpec) {
+    fn make_bridge(&mut self, bd_id: u32, mut spec: BridgeSpec) {
+        spec.learn_limit = Some(spec.learn_limit.unwrap_or(self.learning.limit_default));
         let index = self.bridge_pool.take();
         self.bridges.insert(bd_id, index);
         self.tables.bridges.set(
@@ -449,7 +453,7 @@ impl Dataplane {
             .ok_or(ApiError::NoSuchEntry)
     }
 
-    fn edit_bridge(&mut self, bd_id: u32, edit: impl FnOnce(&mut Bridge)) -> Result<()> {
+    pub(super) fn edit_bridge(&mut self, bd_id: u32, edit: impl FnOnce(&mut Bridge)) -> Result<()> {
         let index = self.bridge_index(bd_id)?;
         let bridge = self
             .tables
@@ -462,6 +466,7 @@ impl Dataplane {
     }
 
     fn add_mac(&mut self, key: (u32, MacAddr), on: SwIfIndex, flags: L2FibFlags, now: Nanos) {
+        self.count_learned(key, Some(flags));
         self.macs.insert(key, on);
         let last_seen = Arc::new(AtomicU32::new(now.secs()));
         self.tables.macs.insert(
@@ -476,6 +481,7 @@ impl Dataplane {
     }
 
     fn remove_mac(&mut self, key: (u32, MacAddr)) {
+        self.count_learned(key, None);
         self.macs.remove(&key);
         self.tables.macs.remove(&key);
         self.dirty = true;

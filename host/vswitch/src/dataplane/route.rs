@@ -372,6 +372,7 @@ impl Dataplane {
             || self.abf.paths().any(names)
             || self.sr.names_table(family, table_id)
             || self.classify.names_table(family, table_id)
+            || self.path_mtus.names_table(family, table_id)
             || self
                 .vxlans
                 .values()

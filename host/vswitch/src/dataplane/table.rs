@@ -81,6 +81,12 @@ impl Dataplane {
         Ok(())
     }
 
+    /// Makes this router's choice between equal paths different from that of routers with other numbers; 0 = none.
+    pub fn set_ip_flow_hash_router_id(&mut self, router_id: u32) {
+        self.tables.router_id = router_id;
+        self.dirty = true;
+    }
+
     /// All tables.
     pub fn ip_tables(&self) -> Vec<TableInfo> {
         let info = |(&(family, table_id), t): (&(Family, u32), &TableEntry)| TableInfo {

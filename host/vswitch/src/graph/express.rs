@@ -380,6 +380,10 @@ impl Route {
 
     #[inline(never)]
     fn of(tables: &Tables, choices: u32, family: Family) -> Option<Self> {
+        // The biggest packet depends on its destination.
+        if !tables.path_mtus.is_empty() {
+            return None;
+        }
         let choices: &LoadBalance = tables.load_balance(choices)?;
         let Dpo::Adjacency(object) = choices.only()? else {
             return None;

@@ -3,7 +3,7 @@
 use packet::icmp;
 use packet::ipv4;
 
-use super::{icmp_request, interface_output, npol, rewrite};
+use super::{icmp_request, interface_output, npol, path_mtu, rewrite};
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::id::Family;
@@ -29,8 +29,9 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     if !frame.meta.local && ttl <= 1 {
         return icmp_request::v4(frame, icmp::TIME_EXCEEDED, 0, 0);
     }
-    if (frame.l3_wire_len() > out.mtu4 as usize || frame.meta.fragment_size != 0)
-        && let Some(next) = oversize(frame, out.mtu4, dont_fragment)
+    let mtu = path_mtu::limit(env, frame, (out, adjacency), out.mtu4, Family::V4);
+    if (frame.l3_wire_len() > mtu as usize || frame.meta.fragment_size != 0)
+        && let Some(next) = oversize(frame, mtu, dont_fragment)
     {
         return next;
     }

@@ -3,7 +3,7 @@
 use packet::icmpv6;
 use packet::ipv6;
 
-use super::{icmp_request, interface_output, npol, rewrite};
+use super::{icmp_request, interface_output, npol, path_mtu, rewrite};
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::id::Family;
@@ -26,8 +26,9 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     if !frame.meta.local && hop_limit <= 1 {
         return icmp_request::v6(frame, icmpv6::TIME_EXCEEDED, 0, 0);
     }
-    if (frame.l3_wire_len() > out.mtu6 as usize || frame.meta.fragment_size != 0)
-        && let Some(next) = oversize(frame, out.mtu6)
+    let mtu = path_mtu::limit(env, frame, (out, adjacency), out.mtu6, Family::V6);
+    if (frame.l3_wire_len() > mtu as usize || frame.meta.fragment_size != 0)
+        && let Some(next) = oversize(frame, mtu)
     {
         return next;
     }

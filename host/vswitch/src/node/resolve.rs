@@ -7,7 +7,7 @@ use packet::FlowKey;
 use super::icmp_request;
 use super::sr_policy::{self, Way};
 use crate::dpo::{Dpo, LoadBalance};
-use crate::flow_hash::flow_hash;
+use crate::flow_hash::{flow_hash, routed_by};
 use crate::frame::Frame;
 use crate::graph::{DropReason, Env, Next, NodeId};
 use crate::id::{Family, SwIfIndex};
@@ -29,7 +29,9 @@ pub(super) fn through(
         let dpo = choices.choose(|| {
             *hash.get_or_insert_with(|| {
                 let fields = env.tables.flow_hash(frame.meta.fib);
-                FlowKey::of_ip(frame.l3()).map_or(0, |key| flow_hash(key, fields))
+                FlowKey::of_ip(frame.l3()).map_or(0, |key| {
+                    routed_by(flow_hash(key, fields), env.tables.router_id)
+                })
             })
         });
         let found = match dpo {

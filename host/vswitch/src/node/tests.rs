@@ -14,6 +14,7 @@ mod function;
 mod icmp;
 mod ipip;
 mod neighbors;
+mod path_mtu;
 mod policy;
 mod resolution;
 mod routing;

@@ -5,7 +5,8 @@ use vpp_api::ethernet_types::MacAddress;
 use vpp_api::interface::{CreateLoopback, CreateVlanSubif};
 use vpp_api::interface_types::InterfaceIndex;
 use vpp_api::l2::{
-    BridgeDomainAddDelV2, L2InterfaceVlanTagRewrite, L2PortType, SwInterfaceSetL2Bridge,
+    BridgeDomainAddDelV2, BridgeDomainSetLearnLimit, L2InterfaceVlanTagRewrite, L2PortType,
+    SwInterfaceSetL2Bridge,
 };
 
 use crate::target::{BRIDGE, Target};
@@ -137,5 +138,28 @@ async fn a_bridge_floods_learns_and_has_an_interface_of_its_own() {
                 "1: vlan [30] 10.77.60.2 > 10.77.60.1 ttl 64 icmp 8/0 id 3",
             ],
         );
+    }
+}
+
+#[tokio::test]
+async fn a_bridge_at_its_limit_forwards_what_it_does_not_learn() {
+    for target in targets().await {
+        let mut wires = Wires::new(&target).await;
+        bridge(&target, wires.ports).await;
+        let limit = |learn_limit| BridgeDomainSetLearnLimit {
+            bd_id: BRIDGE,
+            learn_limit,
+        };
+        let (forth, back) = (
+            udp_of((HERE, THERE), (5, 6), 64),
+            udp_of((THERE, HERE), (6, 5), 64),
+        );
+        for (learn_limit, ports) in [(0, 2), (1, 2), (2, 1)] {
+            target.ok(&limit(learn_limit)).await;
+            wires.exchange_tagged(0, host_mac(1), 10, &forth);
+            wires.exchange_tagged(1, host_mac(0), 20, &back);
+            let said = wires.exchange_tagged(0, host_mac(1), 10, &forth);
+            assert_eq!(said.len(), ports, "{}: {learn_limit} {said:?}", target.name);
+        }
     }
 }

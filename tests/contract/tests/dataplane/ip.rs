@@ -10,8 +10,9 @@ use vpp_api::interface::{
 use vpp_api::interface_types::{IfStatusFlags, InterfaceIndex};
 use vpp_api::ip::{
     IpAddressDump, IpFlowHashConfig, IpFlowHashConfigV2, IpRoute, IpRouteAddDel, IpRouteLookup,
-    IpTable, IpTableAddDel, IpTableDump, IpUnnumberedDump, SetIpFlowHash, SetIpFlowHashV2,
-    SetIpFlowHashV3,
+    IpTable, IpTableAddDel, IpTableDump, IpUnnumberedDump, SetIpFlowHash, SetIpFlowHashRouterId,
+    SetIpFlowHashV2, SetIpFlowHashV3, SwInterfaceIp6GetLinkLocalAddress,
+    SwInterfaceIp6SetLinkLocalAddress,
 };
 use vpp_api::ip_neighbor::{IpNeighbor, IpNeighborAddDel, IpNeighborDump, IpNeighborFlags};
 use vpp_api::ip_types::AddressWithPrefix;
@@ -277,6 +278,7 @@ fn route(to: &str, next_hops: &[&str], sw_if_index: InterfaceIndex) -> IpRouteAd
 #[tokio::test]
 async fn the_flow_hash_of_a_table_that_is_there_can_be_chosen() {
     for target in Target::all().await {
+        target.ok(&SetIpFlowHashRouterId { router_id: 7 }).await;
         let oldest = SetIpFlowHash {
             vrf_id: TABLE,
             src: true,
@@ -348,5 +350,23 @@ async fn what_is_answered_for_others_is_listed() {
         let all = target.api.dump(&Ip6ndProxyDump {}).await.unwrap();
         let is_it = |d: &&Ip6ndProxyDetails| (d.sw_if_index, d.ip) == (sw_if_index, proxy.ip);
         assert_eq!(all.iter().filter(is_it).count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_link_local_address_can_be_set_and_asked_for() {
+    for target in Target::all().await {
+        let sw_if_index = target.loopback().await;
+        let ask = SwInterfaceIp6GetLinkLocalAddress { sw_if_index };
+        target.refuses(&ask, &[ApiError::Ip6NotEnabled]).await;
+        for ip in ["fe80::77", "fe80::78"] {
+            let ip = ip.parse().unwrap();
+            target
+                .ok(&SwInterfaceIp6SetLinkLocalAddress { sw_if_index, ip })
+                .await;
+            let said = target.api.request(&ask).await.unwrap();
+            assert_eq!(said.ip, ip, "{}", target.name);
+        }
+        target.ok(&DeleteLoopback { sw_if_index }).await;
     }
 }

@@ -3,8 +3,9 @@
 use vpp_api::ApiError;
 use vpp_api::interface::DeleteLoopback;
 use vpp_api::l2::{
-    BridgeDomainAddDelV2, BridgeDomainDump, L2PortType, L2XconnectDump, SwInterfaceSetL2Bridge,
-    SwInterfaceSetL2Xconnect,
+    BridgeDomainAddDelV2, BridgeDomainDump, BridgeDomainSetDefaultLearnLimit,
+    BridgeDomainSetLearnLimit, L2PortType, L2XconnectDump, L2fibSetScanDelay,
+    SwInterfaceSetL2Bridge, SwInterfaceSetL2Xconnect,
 };
 
 use crate::target::{BRIDGE, Target};
@@ -89,5 +90,25 @@ async fn a_cross_connect_has_one_direction() {
         for sw_if_index in [rx, tx] {
             target.ok(&DeleteLoopback { sw_if_index }).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn limits_of_learning_are_taken_where_there_is_a_bridge_domain() {
+    for target in Target::all().await {
+        let learn_limit = 16_777_216;
+        target
+            .ok(&BridgeDomainSetDefaultLearnLimit { learn_limit })
+            .await;
+        for (bd_id, error) in [
+            (0, ApiError::BdNotModifiable),
+            (BRIDGE, ApiError::NoSuchEntry),
+        ] {
+            let request = BridgeDomainSetLearnLimit { bd_id, learn_limit };
+            target.refuses(&request, &[error]).await;
+        }
+        target.ok(&L2fibSetScanDelay { scan_delay: 10 }).await;
+        let never = L2fibSetScanDelay { scan_delay: 0 };
+        target.refuses(&never, &[ApiError::InvalidValue]).await;
     }
 }

@@ -148,3 +148,10 @@ pub(super) fn neighbors(engine: &Engine, families: &[Family], out: &mut String) 
     }
     Ok(())
 }
+
+pub(super) fn path_mtus(engine: &Engine, out: &mut String) -> fmt::Result {
+    for (at, (table_id, to, mtu)) in engine.dataplane.ip_path_mtus().enumerate() {
+        writeln!(out, "[{at}] [tbl:[{table_id}]] {to} pmtu:[cfg:{mtu}]")?;
+    }
+    Ok(())
+}

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use vswitch::bridge::{BridgeInfo, L2FibEntry, MACS_MAX};
+use vswitch::bridge::{BridgeInfo, L2FibEntry, LEARN_LIMIT_DEFAULT, MACS_MAX};
 
 use super::{name, on};
 use crate::engine::Engine;
@@ -71,7 +71,8 @@ fn domain(engine: &Engine, bridge: &BridgeInfo, at: usize, out: &mut String) -> 
     write!(out, "{unknown:^10}{:^10}", on(spec.flood))?;
     write!(out, "{:^10}{:^10}", on(spec.arp_term), on(spec.arp_ufwd))?;
     let bvi = bridge.bvi.map_or("N/A", |bvi| name(engine, bvi));
-    writeln!(out, "{learned:^10}{MACS_MAX:^10}  {bvi}")?;
+    let limit = spec.learn_limit.unwrap_or(LEARN_LIMIT_DEFAULT);
+    writeln!(out, "{learned:^10}{limit:^10}  {bvi}")?;
     if !spec.tag.is_empty() {
         writeln!(out, "  BD-Tag: {}", spec.tag)?;
     }

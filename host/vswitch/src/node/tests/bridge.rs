@@ -205,3 +205,35 @@ fn bvi_joins_bridge_and_router() {
         "port: 02:bb:00:00:00:01 > 02:aa:00:00:00:01 10.1.0.2 > 10.0.0.5 ttl 63 udp 2 > 1 length 28\n"
     );
 }
+
+#[test]
+fn a_bridge_learns_as_many_addresses_as_it_may() {
+    let mut lab = Lab::new();
+    let [a, b] = ["a", "b"].map(|name| lab.device(name));
+    lab.dp.bridge_domain_set_default_learn_limit(2);
+    for port in [a, b] {
+        lab.dp
+            .set_l2_bridge(port, 5, PortType::Normal, 0, true)
+            .unwrap();
+    }
+    for n in 1..=4 {
+        assert_eq!(ports(&lab.send(a, &frame(host(9), host(n)))), [b]);
+    }
+    let known = |lab: &Lab| {
+        lab.dp
+            .l2fib(5)
+            .iter()
+            .map(|e| (e.mac, e.sw_if_index))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(known(&lab), [(host(1), a), (host(2), a)]);
+    // Moves are followed at the limit, and not beyond it.
+    lab.send(b, &frame(host(9), host(1)));
+    assert_eq!(known(&lab), [(host(1), b), (host(2), a)]);
+    lab.dp.bridge_domain_set_learn_limit(5, 1).unwrap();
+    lab.send(b, &frame(host(9), host(2)));
+    assert_eq!(known(&lab), [(host(1), b), (host(2), a)]);
+    lab.dp.l2fib_flush_all();
+    lab.send(a, &frame(host(9), host(3)));
+    assert_eq!(known(&lab), [(host(3), a)]);
+}
