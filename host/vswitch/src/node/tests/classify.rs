@@ -167,7 +167,7 @@ fn lists_on_source_addresses_guard_routed_interfaces() {
     ];
     let list = lab.dp.macip_acl_add_replace(None, "pods", rules).unwrap();
     lab.dp.macip_acl_interface_add(a, list).unwrap();
-    let mut send = |lab: &mut Lab, from: MacAddr, src: &str| {
+    let send = |lab: &mut Lab, from: MacAddr, src: &str| {
         let packet = udp(src, "10.0.1.9", (1, 2), 64);
         !lab.send(a, &eth(own_mac(a), from, &packet)).is_empty()
     };
