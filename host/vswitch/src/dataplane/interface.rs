@@ -12,6 +12,7 @@ use crate::event::Notice;
 use crate::feature::{Features, InputFeature, OutputFeature};
 use crate::id::{Family, SwIfIndex};
 use crate::interface::{DeviceSpec, Interface, InterfaceInfo, InterfaceKind, L2Config, LinkMode};
+use crate::prefix::Prefix;
 use crate::vlan::RewriteSpec;
 
 /// MTU of interfaces that are not devices.
@@ -325,11 +326,6 @@ impl Dataplane {
         let Some(info) = self.interfaces.get(&index) else {
             return;
         };
-        let lender = info.unnumbered.and_then(|l| self.interfaces.get(&l));
-        let addresses: Arc<[_]> = lender
-            .map_or(&info.addresses, |l| &l.addresses)
-            .as_slice()
-            .into();
         let parent = info.kind.parent().and_then(|p| self.interfaces.get(&p));
         let [mut mtu, mtu4, mtu6, _] = info.mtu;
         if mtu == 0 {
@@ -370,7 +366,7 @@ impl Dataplane {
             fib6: self.fib_index(Family::V6, info.table6),
             ip4_enabled: info.ip4_enabled || has(Family::V4),
             ip6_enabled: info.ip6_enabled || has(Family::V6),
-            addresses,
+            addresses: self.addresses_on(info),
             link_local: info.link_local,
             input4: input(Family::V4, &abf4, whole4, checks4[0], sr_proxy4),
             input6: input(Family::V6, &abf6, whole6, checks6[0], sr_proxy6),
@@ -395,6 +391,15 @@ impl Dataplane {
         };
         self.tables.interfaces.set(index.0, Arc::new(interface));
         self.dirty = true;
+    }
+
+    /// Its own addresses, or its lender's.
+    fn addresses_on(&self, info: &InterfaceInfo) -> Arc<[Prefix]> {
+        let lender = info.unnumbered.and_then(|l| self.interfaces.get(&l));
+        lender
+            .map_or(&info.addresses, |l| &l.addresses)
+            .as_slice()
+            .into()
     }
 
     fn nd_proxies_on(&self, index: SwIfIndex) -> Arc<[Ipv6Addr]> {
