@@ -155,6 +155,12 @@ fn router(opened: Receiver<()>) -> Router<Toy> {
             ..Default::default()
         })
     });
+    add_slow(&mut router, opened);
+    router
+}
+
+/// A message whose work takes until the test opens the gate.
+fn add_slow(router: &mut Router<Toy>, opened: Receiver<()>) {
     router.on_slow::<CreateLoopbackInstance, _, _>(
         |_, request| match request.is_specified {
             true => Ok(request.user_instance),
@@ -173,5 +179,4 @@ fn router(opened: Receiver<()>) -> Router<Toy> {
             })
         },
     );
-    router
 }

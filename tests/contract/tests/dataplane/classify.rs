@@ -64,6 +64,34 @@ fn on_ip4(sw_if_index: InterfaceIndex, ip4_table_index: u32, is_add: bool) -> In
     }
 }
 
+async fn refuses_bad_tables(target: &Target) {
+    for (change, error) in [
+        (
+            ClassifyAddDelTable {
+                nbuckets: 0,
+                ..by_source(0, NONE)
+            },
+            ApiError::InvalidValue,
+        ),
+        (
+            ClassifyAddDelTable {
+                memory_size: 0,
+                ..by_source(0, NONE)
+            },
+            ApiError::InvalidMemorySize,
+        ),
+        (
+            ClassifyAddDelTable {
+                match_n_vectors: 2,
+                ..by_source(0, NONE)
+            },
+            ApiError::InvalidValue,
+        ),
+    ] {
+        target.refuses(&change, &[error]).await;
+    }
+}
+
 #[tokio::test]
 async fn tables_and_sessions_are_kept_and_listed() {
     for target in Target::all().await {
@@ -104,31 +132,7 @@ async fn tables_and_sessions_are_kept_and_listed() {
         };
         target.ok(&gone).await;
         target.refuses(&gone, &[ApiError::NoSuchEntry]).await;
-        for (change, error) in [
-            (
-                ClassifyAddDelTable {
-                    nbuckets: 0,
-                    ..by_source(0, NONE)
-                },
-                ApiError::InvalidValue,
-            ),
-            (
-                ClassifyAddDelTable {
-                    memory_size: 0,
-                    ..by_source(0, NONE)
-                },
-                ApiError::InvalidMemorySize,
-            ),
-            (
-                ClassifyAddDelTable {
-                    match_n_vectors: 2,
-                    ..by_source(0, NONE)
-                },
-                ApiError::InvalidValue,
-            ),
-        ] {
-            target.refuses(&change, &[error]).await;
-        }
+        refuses_bad_tables(&target).await;
         let delete = ClassifyAddDelTable {
             is_add: false,
             del_chain: true,
@@ -217,10 +221,7 @@ async fn lists_on_source_addresses_are_kept_and_listed() {
         let sw_if_index = target.loopback().await;
         let tag = FixedString::new("contract").unwrap();
         let r = vec![rule(AclAction::Permit, host_mac(0), "10.77.0.0/16")];
-        let add = MacipAclAdd {
-            tag: tag.clone(),
-            r,
-        };
+        let add = MacipAclAdd { tag, r };
         let acl_index = target.api.request(&add).await.unwrap().acl_index;
         let dumped = target.api.dump(&MacipAclDump { acl_index }).await.unwrap();
         assert_eq!((dumped.len(), &dumped[0].r), (1, &add.r), "{}", target.name);
@@ -242,7 +243,7 @@ async fn lists_on_source_addresses_are_kept_and_listed() {
             .await;
         let replace = MacipAclAddReplace {
             acl_index,
-            tag: tag.clone(),
+            tag,
             r: vec![rule(AclAction::Deny, host_mac(1), "fd77::/16")],
         };
         target.ok(&replace).await;

@@ -8,7 +8,7 @@ use crate::route::RoutePath;
 /// What becomes of a packet: lengths of those that leave, or the error that its sender hears of.
 fn fate(lab: &mut Lab, a: SwIfIndex, mut packet: Vec<u8>, may_cut: bool) -> Vec<String> {
     if may_cut && packet[0] >> 4 == 4 {
-        let len = packet.len() as u16;
+        let len = u16::try_from(packet.len()).unwrap();
         packet::ipv4::finish_header(&mut packet, len, 0);
     }
     let sent = lab.send(a, &eth(own_mac(a), host(1), &packet));
