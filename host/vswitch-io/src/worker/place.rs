@@ -18,6 +18,8 @@ const WINDOW: u64 = 20_000_000;
 const GAP_MAX: u64 = 100_000_000;
 /// Preemptions in a window that make a processor crowded.
 const PREEMPTED_MIN: i64 = 2;
+/// Frames in a window below which chance decides.
+const FRAMES_MIN: u64 = 100;
 /// Nanoseconds between two trials at least; doubled by each that finds nothing better.
 const HOLD_MIN: u64 = 250_000_000;
 /// Nanoseconds between two trials at most.
@@ -69,10 +71,14 @@ impl Place {
             Look::Due => {
                 let before = std::mem::replace(&mut self.preempted, preemptions());
                 let cpu = sched_getcpu().unwrap_or(0);
-                if let Some(cpu) = self.search.decide(now, cpu, self.preempted - before) {
-                    let mut only = CpuSet::new();
-                    if only.set(cpu).is_ok() {
-                        self.run_on(&only);
+                match self.search.decide(now, cpu, self.preempted - before) {
+                    Move::Stay => {}
+                    Move::Anywhere => self.run_on(&self.all),
+                    Move::To(cpu) => {
+                        let mut only = CpuSet::new();
+                        if only.set(cpu).is_ok() {
+                            self.run_on(&only);
+                        }
                     }
                 }
             }
@@ -99,6 +105,15 @@ enum Look {
     New,
     /// A window is over.
     Due,
+}
+
+/// What a window led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Move {
+    Stay,
+    To(usize),
+    /// The kernel knows best.
+    Anywhere,
 }
 
 /// Compares processors by the frames that went.
@@ -155,17 +170,19 @@ impl Search {
         Look::Due
     }
 
-    /// Ends a window on `cpu`; gives the processor to run on from now on, when that is to change.
-    fn decide(&mut self, now: Nanos, cpu: usize, preempted: i64) -> Option<usize> {
+    /// Ends a window on `cpu`; says where to run from now on.
+    fn decide(&mut self, now: Nanos, cpu: usize, preempted: i64) -> Move {
         // Windows differ in length: the rate counts.
         let length = now.0.saturating_sub(self.since.0).max(1);
         let rate = std::mem::take(&mut self.frames).saturating_mul(WINDOW) / length;
         self.since = now;
         let Some(trial) = &mut self.trial else {
-            if preempted < PREEMPTED_MIN || now < self.due {
-                return None;
+            if preempted < PREEMPTED_MIN || rate < FRAMES_MIN || now < self.due {
+                return Move::Stay;
             }
-            let there = self.next(cpu)?;
+            let Some(there) = self.next(cpu) else {
+                return Move::Stay;
+            };
             self.tried = there;
             self.trial = Some(Trial {
                 here: cpu,
@@ -173,7 +190,7 @@ impl Search {
                 frames: [0; 4],
                 at: 0,
             });
-            return Some(cpu);
+            return Move::To(cpu);
         };
         if let Some(place) = trial.frames.get_mut(trial.at) {
             *place = rate;
@@ -181,9 +198,9 @@ impl Search {
         trial.at += 1;
         let (here, there) = (trial.here, trial.there);
         match trial.at {
-            1 => return Some(there),
-            2 => return None,
-            3 => return Some(here),
+            1 => return Move::To(there),
+            2 => return Move::Stay,
+            3 => return Move::To(here),
             _ => {}
         }
         let [a, b, c, d] = trial.frames;
@@ -196,7 +213,11 @@ impl Search {
             (self.hold * 2).min(HOLD_MAX)
         };
         self.due = Nanos(now.0 + self.hold);
-        is_better.then_some(there)
+        if is_better {
+            Move::To(there)
+        } else {
+            Move::Anywhere
+        }
     }
 
     /// The processor to try next.
@@ -226,7 +247,9 @@ mod tests {
             search.frames += rate(cpu);
             now += WINDOW;
             assert_eq!(search.look(Nanos(now)), Look::Due);
-            cpu = search.decide(Nanos(now), cpu, preempted).unwrap_or(cpu);
+            if let Move::To(to) = search.decide(Nanos(now), cpu, preempted) {
+                cpu = to;
+            }
         }
         ran
     }
@@ -255,6 +278,12 @@ mod tests {
         let mut search = Search::new(vec![0]);
         assert!(
             run(&mut search, 100, 10, |_| 100)
+                .iter()
+                .all(|cpu| *cpu == 0)
+        );
+        let mut search = Search::new(vec![0, 1]);
+        assert!(
+            run(&mut search, 100, 10, |cpu| [10, FRAMES_MIN - 1][cpu])
                 .iter()
                 .all(|cpu| *cpu == 0)
         );
