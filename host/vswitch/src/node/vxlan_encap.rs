@@ -28,9 +28,9 @@ pub(crate) fn process(env: &mut Env<'_>, frame: &mut Frame) -> Next {
     } else {
         hash_frame(frame.head())
     };
-    let is_known = tunnel.dst.is_ipv4() && !frame.offload.gso.is_some();
-    // Only the device, or who does its work, asks where the inner packet is.
-    let inner_l3 = if tunnel.is_l3 || is_known {
+    // Who finishes the work that is left asks where the inner packet is; an IPv6 tunnel always leaves some.
+    let is_asked = tunnel.dst.is_ipv6() || frame.offload.gso.is_some();
+    let inner_l3 = if tunnel.is_l3 || !is_asked {
         0
     } else {
         Ethernet::new_checked(frame.head())
