@@ -132,7 +132,7 @@ fn verdict(group: &Group, row: &Row) -> (String, String) {
     };
     let bar = row.bar.map_or_else(String::new, |bar| {
         let met = if ratio >= bar { "met" } else { "**MISSED**" };
-        format!("{bar:.1}x {met}")
+        format!("{bar:.2}x {met}")
     });
     (format!("{ratio:.2}x {peer}"), bar)
 }
@@ -181,11 +181,11 @@ mod tests {
             table(&group(Better::Higher)),
             "| 64 B (Mpps) | median | min | max | n | ratio | bar |\n\
              | --- | ---: | ---: | ---: | ---: | ---: | --- |\n\
-             | ours | 10.0 | 9.00 | 12.0 | 3 | 1.25x theirs | 1.0x met |\n\
+             | ours | 10.0 | 9.00 | 12.0 | 3 | 1.25x theirs | 1.00x met |\n\
              | theirs | 8.00 | 7.50 | 9.00 | 3 |  |  |\n\
              | alone | 1.00 | 1.00 | 1.00 | 1 |  |  |\n\n"
         );
-        assert!(table(&group(Better::Lower)).contains("| 0.80x theirs | 1.0x **MISSED** |"));
+        assert!(table(&group(Better::Lower)).contains("| 0.80x theirs | 1.00x **MISSED** |"));
     }
 
     #[test]
